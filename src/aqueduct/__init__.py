@@ -1,0 +1,1 @@
+"""Aqueduct: data management for the Roman Space Telescope's Wide Field Instrument."""

@@ -1,0 +1,1 @@
+"""The words all other folders use: errors, DQ flags, configs, steps, provenance."""

@@ -1,0 +1,226 @@
+"""The step: one pure function and one frozen config, and the registry of them.
+
+What a step reads and writes is taken from its annotations and declared nowhere
+else. A parameter may be
+
+* a product type, or ``list`` of one      what the step works on
+* a reference type                        found by the runner
+* ``config: SomeStepConfig``              its parameters
+* ``rng: numpy.random.Generator``         its source of randomness
+* ``state``                               what ``prepare`` returned (block steps)
+
+Four shapes cover every step:
+
+``block``  some rows of one readout channel, all resultants; may have
+           ``prepare(frame, ...) -> state`` and a ``halo`` in pixels
+``frame``  one whole product
+``group``  a list of products, gives a list
+``fold``   returns a :class:`Fold`, fed one member at a time
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeVar
+
+from aqueduct.core.config import StepConfig, nearest
+from aqueduct.core.errors import ConfigError
+
+Shape = Literal["block", "frame", "group", "fold"]
+Member = TypeVar("Member", contravariant=True)
+Result = TypeVar("Result", covariant=True)
+
+
+class Fold(Protocol[Member, Result]):
+    """An accumulator: members go in one at a time, the result comes out."""
+
+    def add(self, member: Member) -> None: ...
+
+    def finish(self) -> Result: ...
+
+
+class Product:
+    """Marks a type as something that steps hand on."""
+
+
+class Reference:
+    """Marks a type as a reference the runner finds. ``reftype`` is its CRDS name."""
+
+    reftype: typing.ClassVar[str]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One product or reference argument of a step."""
+
+    name: str
+    kind: type
+    many: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """A registered step. Calling it calls the function."""
+
+    name: str
+    shape: Shape
+    function: Callable[..., Any]
+    config: type[StepConfig]
+    products: tuple[Parameter, ...]
+    references: tuple[Parameter, ...]
+    gives: tuple[Parameter, ...]
+    member: type | None
+    prepare: Callable[..., Any] | None
+    halo: Callable[[Any], int]
+    cal_step: str | None
+    uses_rng: bool
+    uses_state: bool
+    redoable: bool
+    summary: str = field(compare=False)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+
+_registry: dict[str, Step] = {}
+
+
+def step(
+    *,
+    shape: Shape,
+    prepare: Callable[..., Any] | None = None,
+    halo: Callable[[Any], int] | None = None,
+    cal_step: str | None = None,
+    redoable: bool = False,
+) -> Callable[[Callable[..., Any]], Step]:
+    """Register a function as a step.
+
+    Parameters
+    ----------
+    shape : {"block", "frame", "group", "fold"}
+        How the runner feeds it.
+    prepare : callable, optional
+        Block steps: a cheap first look at the whole frame. Takes the frame, and by
+        name any of the step's references and its config; returns the ``state``.
+    halo : callable, optional
+        Block steps: pixels needed around a block, from the config.
+    cal_step : str, optional
+        Name under which ``meta.cal_step`` records it, if the schema has one.
+    redoable : bool
+        True if the step changes nothing that an earlier step reads, so that it may be
+        run again on a finished product.
+    """
+
+    def register(function: Callable[..., Any]) -> Step:
+        made = _describe(function, shape, prepare, halo, cal_step, redoable)
+        _registry[made.name] = made
+        return made
+
+    return register
+
+
+def _describe(
+    function: Callable[..., Any],
+    shape: Shape,
+    prepare: Callable[..., Any] | None,
+    halo: Callable[[Any], int] | None,
+    cal_step: str | None,
+    redoable: bool,
+) -> Step:
+    name = function.__name__
+    hints = typing.get_type_hints(function)
+    products, references = [], []
+    config: type[StepConfig] | None = None
+    uses_rng = uses_state = False
+    for argument in inspect.signature(function).parameters:
+        if argument == "state":
+            uses_state = True
+            continue
+        hint = hints.get(argument)
+        kind, many = _unwrap(hint)
+        if argument == "config":
+            config = kind
+        elif argument == "rng":
+            uses_rng = True
+        elif kind is not None and issubclass(kind, Reference):
+            references.append(Parameter(argument, kind))
+        elif kind is not None and issubclass(kind, Product):
+            products.append(Parameter(argument, kind, many))
+        else:
+            raise ConfigError(
+                f"parameter {argument!r} is annotated {hint!r}",
+                where=f"step {name}",
+                hint="annotate it with a product or reference type, or name it config, rng or state",
+            )
+    if config is None or not issubclass(config, StepConfig):
+        raise ConfigError(
+            "a step needs a parameter `config` annotated with a StepConfig", where=f"step {name}"
+        )
+    if uses_state != (prepare is not None):
+        raise ConfigError("`prepare` and a `state` parameter go together", where=f"step {name}")
+    member, gives = _outcome(hints.get("return"), shape, name)
+    return Step(
+        name=name,
+        shape=shape,
+        function=function,
+        config=config,
+        products=tuple(products),
+        references=tuple(references),
+        gives=gives,
+        member=member,
+        prepare=prepare,
+        halo=halo or _no_halo,
+        cal_step=cal_step,
+        uses_rng=uses_rng,
+        uses_state=uses_state,
+        redoable=redoable,
+        summary=(inspect.getdoc(function) or "").split("\n\n")[0].replace("\n", " "),
+    )
+
+
+def _no_halo(config: StepConfig) -> int:
+    return 0
+
+
+def _unwrap(hint: Any) -> tuple[type | None, bool]:
+    """(T, False) for T, (T, True) for list[T]."""
+    if typing.get_origin(hint) is list:
+        return typing.get_args(hint)[0], True
+    return (hint, False) if isinstance(hint, type) else (None, False)
+
+
+def _outcome(hint: Any, shape: Shape, name: str) -> tuple[type | None, tuple[Parameter, ...]]:
+    """The member type (fold only) and the product types a step returns."""
+    if shape == "fold":
+        member, result = typing.get_args(hint)
+        return member, (Parameter("result", result),)
+    parts = typing.get_args(hint) if typing.get_origin(hint) is tuple else (hint,)
+    gives = []
+    for part in parts:
+        kind, many = _unwrap(part)
+        if kind is None or not issubclass(kind, Product):
+            raise ConfigError(f"returns {hint!r}, which is no product", where=f"step {name}")
+        gives.append(Parameter(kind.__name__.lower(), kind, many))
+    return None, tuple(gives)
+
+
+def get(name: str) -> Step:
+    """The step called ``name``.
+
+    Raises
+    ------
+    ConfigError
+        If there is none; the message names the nearest match.
+    """
+    try:
+        return _registry[name]
+    except KeyError:
+        raise ConfigError(f"no step {name!r}", hint=nearest(name, _registry)) from None
+
+
+def registered() -> Iterator[Step]:
+    """Every step whose module has been imported."""
+    yield from _registry.values()

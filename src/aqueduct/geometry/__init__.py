@@ -1,0 +1,1 @@
+"""WCS, distortion, pointing, footprints and sky cells."""

@@ -1,0 +1,183 @@
+"""Typed reference files. Arrays cover the full frame unless a docstring says otherwise.
+
+Each is read from the RAD model of the same name; :func:`cut` gives a step the part it
+works on. ``name`` is the file's name and ``digest`` its sha256, for the recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aqueduct.core.step import Reference
+from aqueduct.products.window import FRAME, SCIENCE, Window
+from aqueduct.products.window import cut as cut_array
+
+Frame = NDArray[Any]
+AnyReference = TypeVar("AnyReference", bound="FileReference")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileReference(Reference):
+    """A reference file: its name and digest."""
+
+    name: str = ""
+    digest: str = ""
+
+
+def cut(reference: AnyReference, window: Window) -> AnyReference:
+    """``reference`` with every full-frame array cut to ``window``."""
+    parts = {}
+    for entry in fields(reference):
+        value = getattr(reference, entry.name)
+        if isinstance(value, np.ndarray) and value.shape[-2:] in (
+            (FRAME, FRAME),
+            (SCIENCE, SCIENCE),
+        ):
+            parts[entry.name] = cut_array(value, window)
+    return replace(reference, **parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskReference(FileReference):
+    """Static bad pixels: ``dq`` uint32."""
+
+    reftype: ClassVar[str] = "mask"
+    dq: Frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaturationReference(FileReference):
+    """Saturation level ``data`` float32 DN, ``dq`` uint32."""
+
+    reftype: ClassVar[str] = "saturation"
+    data: Frame
+    dq: Frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearityReference(FileReference):
+    """Polynomial ``coeffs`` float32 (coefficient, row, column), observed to linear DN; ``dq``."""
+
+    reftype: ClassVar[str] = "linearity"
+    coeffs: Frame
+    dq: Frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class InverseLinearityReference(FileReference):
+    """Polynomial ``coeffs`` float32 (coefficient, row, column), linear to observed DN; ``dq``."""
+
+    reftype: ClassVar[str] = "inverselinearity"
+    coeffs: Frame
+    dq: Frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntegralNonlinearityReference(FileReference):
+    """A/D correction per channel: ``value`` uint16 (65536,), ``correction`` float64 (32, 65536) DN."""
+
+    reftype: ClassVar[str] = "integralnonlinearity"
+    value: Frame
+    correction: Frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadnoiseReference(FileReference):
+    """Read noise of one read, ``data`` float32 DN."""
+
+    reftype: ClassVar[str] = "readnoise"
+    data: Frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class GainReference(FileReference):
+    """Gain, ``data`` float32 electron/DN."""
+
+    reftype: ClassVar[str] = "gain"
+    data: Frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class DarkReference(FileReference):
+    """Dark rate ``dark_slope``, ``dark_slope_error`` float32 DN/s; ``dq``."""
+
+    reftype: ClassVar[str] = "dark"
+    dark_slope: Frame
+    dark_slope_error: Frame
+    dq: Frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlatReference(FileReference):
+    """Flat field ``data``, ``err`` float32, ``dq``: of the science area (4088, 4088)."""
+
+    reftype: ClassVar[str] = "flat"
+    data: Frame
+    err: Frame
+    dq: Frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistortionReference(FileReference):
+    """``transform``: astropy model, science pixel (x, y) to (V2, V3) arcsec."""
+
+    reftype: ClassVar[str] = "distortion"
+    transform: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotomReference(FileReference):
+    """``table``: per optical element photmjsr (MJy/sr per DN/s), uncertainty, pixelareasr (sr)."""
+
+    reftype: ClassVar[str] = "photom"
+    table: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpsfReference(FileReference):
+    """Effective PSF (pixel and inter-pixel capacitance included).
+
+    ``psf`` float32 (defocus, spectral type, position, y, x), sampled ``oversample`` times
+    per pixel; ``pixel_x``, ``pixel_y``: science pixel of each position.
+    """
+
+    reftype: ClassVar[str] = "epsf"
+    psf: Frame
+    oversample: int
+    pixel_x: Frame
+    pixel_y: Frame
+    spectral_type: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApcorrReference(FileReference):
+    """``table``: per optical element ``ee_radii`` (pixel), ``ee_fractions``, ``ap_corrections``."""
+
+    reftype: ClassVar[str] = "apcorr"
+    table: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AstrometricReference(FileReference):
+    """Stars with known positions (Gaia, or like it), not selected by CRDS.
+
+    ``ra``, ``dec`` deg at ``epoch`` (Julian year); ``pmra`` (mu_alpha*), ``pmdec`` mas/yr;
+    ``parallax`` mas; ``ra_error``, ``dec_error`` mas; ``magnitude``. Motions are NaN where
+    not known.
+    """
+
+    reftype: ClassVar[str] = "astrometry"
+    ra: Frame
+    dec: Frame
+    epoch: float
+    pmra: Frame
+    pmdec: Frame
+    parallax: Frame
+    ra_error: Frame
+    dec_error: Frame
+    magnitude: Frame
