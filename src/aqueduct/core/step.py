@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
-from aqueduct.core.config import StepConfig, nearest
+from aqueduct.core.config import StepConfig
 from aqueduct.core.errors import ConfigError
 
 Shape = Literal["block", "frame", "group", "fold"]
@@ -116,7 +116,9 @@ def step(
 
     def register(function: Callable[..., Any]) -> Step:
         made = _describe(function, shape, prepare, halo, cal_step, redoable)
-        _registry[made.name] = made
+        # A user's own step is named where it is used; it must not shadow ours for all.
+        if function.__module__.startswith("aqueduct."):
+            _registry[made.name] = made
         return made
 
     return register
@@ -153,7 +155,7 @@ def _describe(
             raise ConfigError(
                 f"parameter {argument!r} is annotated {hint!r}",
                 where=f"step {name}",
-                hint="annotate it with a product or reference type, or name it config, rng or state",
+                hint="use a product or reference type, or name it config, rng or state",
             )
     if config is None or not issubclass(config, StepConfig):
         raise ConfigError(
@@ -207,20 +209,6 @@ def _outcome(hint: Any, shape: Shape, name: str) -> tuple[type | None, tuple[Par
     return None, tuple(gives)
 
 
-def get(name: str) -> Step:
-    """The step called ``name``.
-
-    Raises
-    ------
-    ConfigError
-        If there is none; the message names the nearest match.
-    """
-    try:
-        return _registry[name]
-    except KeyError:
-        raise ConfigError(f"no step {name!r}", hint=nearest(name, _registry)) from None
-
-
 def registered() -> Iterator[Step]:
-    """Every step whose module has been imported."""
+    """Every step of this package whose module has been imported."""
     yield from _registry.values()

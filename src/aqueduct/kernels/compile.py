@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 import numba
 
+from aqueduct.core.paths import cache_home
+
 Function = TypeVar("Function", bound=Callable[..., object])
-
-
-def cache_home() -> Path:
-    """The per-user folder for compiled kernels and unpacked references.
-
-    ``AQUEDUCT_CACHE`` wins over ``XDG_CACHE_HOME``, which wins over ``~/.cache``.
-    """
-    if own := os.environ.get("AQUEDUCT_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aqueduct"
 
 
 # Beside the source, numba's cache fails where site-packages is read-only.

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from aqueduct.core.step import Product
+
 
 @dataclass(frozen=True)
-class Association:
+class Association(Product):
     """Members of one co-added product on one sky cell.
 
     Attributes

@@ -26,6 +26,12 @@ class Catalog(Product):
     meta: Meta
     kind: Kind = "mosaic"
 
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Draw it; see :func:`aqueduct.products.plot.plot`."""
+        from aqueduct.products.plot import plot
+
+        return plot(self, ax, **options)
+
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
 
@@ -46,3 +52,9 @@ class Segmentation(Product):
     meta: Meta
     kind: Kind = "mosaic"
     wcs: Any = None
+
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Draw it; see :func:`aqueduct.products.plot.plot`."""
+        from aqueduct.products.plot import plot
+
+        return plot(self, ax, **options)

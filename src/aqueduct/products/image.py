@@ -72,9 +72,15 @@ class Image(Product):
     def exposure(self) -> Exposure:
         return exposure(self.meta)
 
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Draw it; see :func:`aqueduct.products.plot.plot`."""
+        from aqueduct.products.plot import plot
+
+        return plot(self, ax, **options)
+
     @classmethod
-    def allocate(cls, meta: Meta) -> Image:
-        """An image of the science area, not yet filled."""
+    def allocate(cls, meta: Meta, resultants: int = 0) -> Image:
+        """An image of the science area, not yet filled; it has no ``resultants``."""
         shape = (SCIENCE_WINDOW.height, SCIENCE_WINDOW.width)
         return cls(meta=meta, **{name: np.empty(shape, kind) for name, kind in PLANES.items()})
 
@@ -85,8 +91,9 @@ class Image(Product):
             value = getattr(block, name)[part.within(block.window)]
             getattr(self, name)[part.within(self.window)] = _fitting(value, name)
 
-    def trimmed(self, window: Window) -> Image:
+    def cut(self, window: Window) -> Image:
         """The part of this image in ``window``."""
+        window = window.overlap(self.window)
         part = window.within(self.window)
         planes = {name: getattr(self, name)[part] for name in PLANES}
         return replace(self, **planes, window=window)

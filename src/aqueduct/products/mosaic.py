@@ -42,6 +42,12 @@ class Mosaic(Product):
     wcs: Any = None
     extras: dict[str, NDArray[Any]] = field(default_factory=dict)
 
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Draw it; see :func:`aqueduct.products.plot.plot`."""
+        from aqueduct.products.plot import plot
+
+        return plot(self, ax, **options)
+
     @property
     def optical_element(self) -> str:
         return str(self.meta["instrument"]["optical_element"])

@@ -40,6 +40,12 @@ class Raw(Product):
     def exposure(self) -> Exposure:
         return exposure(self.meta)
 
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Draw it; see :func:`aqueduct.products.plot.plot`."""
+        from aqueduct.products.plot import plot
+
+        return plot(self, ax, **options)
+
     def cut(self, window: Window) -> Raw:
         """The part in ``window`` of a whole exposure; no data are copied."""
         parts: dict[str, Any] = {"data": cut(self.data, window), "window": window}
@@ -73,8 +79,26 @@ class Ramp(Product):
     def exposure(self) -> Exposure:
         return exposure(self.meta)
 
-    def trimmed(self, window: Window) -> Ramp:
-        """The part of this ramp in ``window``: drops a halo."""
+    @classmethod
+    def allocate(cls, meta: Meta, resultants: int) -> Ramp:
+        """A ramp of the whole frame, not yet filled."""
+        shape = (WHOLE.height, WHOLE.width)
+        return cls(
+            data=np.empty((resultants, *shape), np.float32),
+            groupdq=np.empty((resultants, *shape), np.uint8),
+            pixeldq=np.empty(shape, np.uint32),
+            meta=meta,
+        )
+
+    def paste(self, block: Ramp, window: Window) -> None:
+        """Fill in the part of ``block`` that lies in ``window``."""
+        source, target = window.within(block.window), window.within(self.window)
+        self.data[(slice(None), *target)] = block.data[(slice(None), *source)]
+        self.groupdq[(slice(None), *target)] = block.groupdq[(slice(None), *source)]
+        self.pixeldq[target] = block.pixeldq[source]
+
+    def cut(self, window: Window) -> Ramp:
+        """The part in ``window``; no data are copied."""
         part = window.within(self.window)
         return replace(
             self,

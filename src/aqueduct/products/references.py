@@ -60,6 +60,15 @@ class SaturationReference(FileReference):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DarkDecayReference(FileReference):
+    """Signal decaying after the reset: ``amplitude`` DN at t = 0, ``time_constant`` s."""
+
+    reftype: ClassVar[str] = "darkdecaysignal"
+    amplitude: float
+    time_constant: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class LinearityReference(FileReference):
     """Polynomial ``coeffs`` float32 (coefficient, row, column), observed to linear DN; ``dq``."""
 
@@ -79,7 +88,7 @@ class InverseLinearityReference(FileReference):
 
 @dataclass(frozen=True, kw_only=True)
 class IntegralNonlinearityReference(FileReference):
-    """A/D correction per channel: ``value`` uint16 (65536,), ``correction`` float64 (32, 65536) DN."""
+    """A/D correction: ``value`` uint16 (65536,), ``correction`` float64 (32, 65536) DN by channel."""
 
     reftype: ClassVar[str] = "integralnonlinearity"
     value: Frame
@@ -143,7 +152,8 @@ class EpsfReference(FileReference):
     """Effective PSF (pixel and inter-pixel capacitance included).
 
     ``psf`` float32 (defocus, spectral type, position, y, x), sampled ``oversample`` times
-    per pixel; ``pixel_x``, ``pixel_y``: science pixel of each position.
+    per pixel; ``pixel_x``, ``pixel_y``: science pixel of each position; ``jitter``: width
+    of the pointing jitter in it, mas.
     """
 
     reftype: ClassVar[str] = "epsf"
@@ -152,6 +162,7 @@ class EpsfReference(FileReference):
     pixel_x: Frame
     pixel_y: Frame
     spectral_type: tuple[str, ...] = ()
+    jitter: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +179,7 @@ class AstrometricReference(FileReference):
 
     ``ra``, ``dec`` deg at ``epoch`` (Julian year); ``pmra`` (mu_alpha*), ``pmdec`` mas/yr;
     ``parallax`` mas; ``ra_error``, ``dec_error`` mas; ``magnitude``. Motions are NaN where
-    not known.
+    not known. ``pmra_error``, ``pmdec_error`` mas/yr.
     """
 
     reftype: ClassVar[str] = "astrometry"
@@ -181,3 +192,5 @@ class AstrometricReference(FileReference):
     ra_error: Frame
     dec_error: Frame
     magnitude: Frame
+    pmra_error: Frame | None = None
+    pmdec_error: Frame | None = None

@@ -1,0 +1,1 @@
+"""The command ``aqueduct``: one thin module per verb, none heavy to import."""

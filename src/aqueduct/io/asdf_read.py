@@ -1,0 +1,135 @@
+"""Products out of ASDF files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aqueduct.core.errors import InputError
+from aqueduct.core.step import Product
+from aqueduct.io.formats import FORMATS, tag_name
+from aqueduct.io.header import OWN
+from aqueduct.io.tree import DAMAGED, array, is_array, opened, plain
+from aqueduct.products import Image, Mosaic, Ramp, Raw, Segmentation, SkyCell, Window
+from aqueduct.products.image import PLANES
+from aqueduct.products.meta import Meta
+from aqueduct.products.window import BORDER
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def read_product(path: Path) -> Product:
+    """Read the product in an ASDF file; see :func:`aqueduct.io.read`."""
+    with opened(path) as tree:
+        tag = str(getattr(tree, "tag", ""))
+        form = FORMATS.get(tag_name(tag))
+        if form is None or form.product not in _BUILDERS:
+            raise InputError(
+                f"holds {tag_name(tag) or 'an unknown kind of file'}, not a product",
+                where=str(path),
+                hint=f"products are {', '.join(FORMATS)}",
+            )
+        arrays = {str(name): array(node, path) for name, node in tree.items() if is_array(node)}
+        meta = plain(tree["meta"], path)
+    meta.pop(OWN, None)
+    try:
+        return _BUILDERS[form.product](arrays, meta, form.kind)
+    except KeyError as error:
+        raise InputError(f"lacks {error}", where=str(path), hint=DAMAGED) from error
+
+
+def _raw(arrays: Arrays, meta: Meta, kind: str) -> Raw:
+    return Raw(
+        data=arrays["data"],
+        amp33=arrays["amp33"],
+        meta=meta,
+        window=Window(0, 0, *arrays["data"].shape[-2:]),
+        resultantdq=arrays.get("resultantdq"),
+        reference_read=arrays.get("reference_read"),
+        reference_amp33=arrays.get("reference_amp33"),
+    )
+
+
+def _ramp(arrays: Arrays, meta: Meta, kind: str) -> Ramp:
+    return Ramp(
+        data=arrays["data"],
+        groupdq=arrays["groupdq"],
+        pixeldq=arrays["pixeldq"],
+        meta=meta,
+        window=Window(0, 0, *arrays["data"].shape[-2:]),
+    )
+
+
+def _image(arrays: Arrays, meta: Meta, kind: str) -> Image:
+    if "var_rnoise" not in arrays:
+        others = [arrays[name] for name in ("var_poisson", "var_flat") if name in arrays]
+        arrays["var_rnoise"] = rebuilt_var_rnoise(arrays["err"], others)
+    planes = {name: arrays[name] for name in PLANES}
+    return Image(
+        **planes,
+        meta=meta,
+        wcs=meta.pop("wcs", None),
+        window=Window(BORDER, BORDER, *planes["data"].shape),
+        extras={name: value for name, value in arrays.items() if name not in PLANES},
+    )
+
+
+def rebuilt_var_rnoise(err: NDArray[Any], others: list[NDArray[Any]]) -> NDArray[np.float16]:
+    """Read-noise variance of an official file that leaves it out: err^2 - the other variances.
+
+    The planes are rounded to 11 bits, so that the difference is lost where read noise is
+    a small part of the total. There the median of the other pixels takes its place.
+    """
+    total = np.square(err, dtype=np.float32)
+    rest = total - sum(other.astype(np.float32) for other in others)
+    known = rest > total * 2.0**-8  # four times the rounding of the terms
+    typical = np.median(rest[known]) if known.any() else np.float32(0)
+    return np.where(known | ~np.isfinite(rest), rest, typical).astype(np.float16)
+
+
+_MOSAIC_PLANES = ("data", "err", "weight", "var_poisson", "var_rnoise", "context")
+
+
+def _mosaic(arrays: Arrays, meta: Meta, kind: str) -> Mosaic:
+    planes = {name: arrays[name] for name in _MOSAIC_PLANES}
+    return Mosaic(
+        **planes,
+        cell=cell_of(meta, planes["data"].shape[0]),
+        meta=meta,
+        wcs=meta.pop("wcs", None),
+        extras={name: value for name, value in arrays.items() if name not in planes},
+    )
+
+
+def cell_of(meta: Meta, pixels: int) -> SkyCell:
+    """The sky cell that ``meta.wcsinfo`` of a co-add describes."""
+    info = meta["wcsinfo"]
+    return SkyCell(
+        name=info["skycell_name"],
+        ra_projection=info["ra_ref"],
+        dec_projection=info["dec_ref"],
+        x0=info["x_ref"],
+        y0=info["y_ref"],
+        ra_center=info["ra"],
+        dec_center=info["dec"],
+        orientation=info["orientation"],
+        pixels=pixels,
+        scale=info["pixel_scale"],
+    )
+
+
+def _segmentation(arrays: Arrays, meta: Meta, kind: Any) -> Segmentation:
+    return Segmentation(arrays["data"], meta, kind, meta.pop("wcs", None))
+
+
+_BUILDERS: dict[type[Product], Callable[[Arrays, Meta, str], Product]] = {
+    Raw: _raw,
+    Ramp: _ramp,
+    Image: _image,
+    Mosaic: _mosaic,
+    Segmentation: _segmentation,
+}

@@ -1,0 +1,83 @@
+"""Read and write any product, by the kind of file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aqueduct.core.step import Product
+from aqueduct.io.formats import Generation
+from aqueduct.products import Catalog
+
+
+def read(path: str | Path) -> Product:
+    """Read an official product file of either schema generation.
+
+    Uncompressed arrays are mapped to memory, not read. Metadata become plain nested
+    dictionaries, with ``astropy.time.Time`` for times; keywords that are not in the
+    schema are kept.
+
+    Parameters
+    ----------
+    path : path-like
+        ``.asdf`` or ``.parquet``.
+
+    Returns
+    -------
+    Raw, Ramp, Image, Mosaic, Segmentation or Catalog
+
+    Raises
+    ------
+    InputError
+        If the file is absent, damaged or no product.
+    """
+    path = Path(path)
+    if path.suffix == ".parquet":
+        from aqueduct.io.parquet import read_catalog
+
+        return read_catalog(path)
+    from aqueduct.io.asdf_read import read_product
+
+    return read_product(path)
+
+
+def write(
+    product: Product,
+    path: str | Path,
+    *,
+    rad: Generation = "2.1.0",
+    recipe: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a product in the official format, whole or not at all.
+
+    The file is validated against the RAD schema of its generation. ``meta.filename``,
+    ``meta.file_date`` and ``meta.model_type`` are set; keywords that only the other
+    generation knows are dropped or given their default.
+
+    Parameters
+    ----------
+    product : Product
+    path : path-like
+        ``.asdf``, or ``.parquet`` for a catalog.
+    rad : {"2.1.0", "2.2.0"}
+        Generation of the schemas.
+    recipe : mapping, optional
+        JSON-like; recorded in ``meta.aqueduct.recipe``, which official tools leave alone.
+
+    Raises
+    ------
+    OutputError
+        If the folder can't be written to or the disk is full.
+    InternalError
+        If the product does not fit its schema; the message names the keyword.
+    """
+    path = Path(path)
+    if isinstance(product, Catalog):
+        from aqueduct.io.parquet import write_catalog
+
+        write_catalog(product, path, rad, recipe)
+    else:
+        from aqueduct.io.asdf_write import write_product
+
+        write_product(product, path, rad, recipe)

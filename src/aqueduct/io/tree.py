@@ -1,0 +1,96 @@
+"""ASDF trees as plain dictionaries and memory-mapped arrays."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aqueduct.core.errors import AqueductError, InputError
+
+DAMAGED = "copy or make the file again; `aqueduct show` tells what can be read of it"
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Mapping[str, Any]]:
+    """The ``roman`` tree of an ASDF file; nothing is read before it is looked at.
+
+    Raises
+    ------
+    InputError
+        If the file is absent, corrupt, truncated or not from Roman; also for errors that
+        come up while the tree is in use.
+    """
+    import asdf
+
+    try:
+        with asdf.config_context() as config:
+            # Every file written is validated; the parts read are checked where used.
+            config.validate_on_read = False
+            with asdf.open(path, memmap=True, lazy_load=True, lazy_tree=True) as file:
+                if "roman" not in file.tree:
+                    raise InputError("not a file from Roman", where=str(path))
+                yield file.tree["roman"]
+    except (AqueductError, MemoryError):
+        raise
+    except FileNotFoundError as error:
+        raise InputError("no such file", where=str(path)) from error
+    except PermissionError as error:
+        raise InputError("no permission to read it", where=str(path)) from error
+    except Exception as error:  # the readers below raise nearly any type on damaged bytes
+        raise InputError(f"corrupt or truncated: {error}", where=str(path), hint=DAMAGED) from error
+
+
+def is_array(value: Any) -> bool:
+    """Whether a tree's value is an array, without reading it."""
+    from asdf.tags.core.ndarray import NDArrayType
+
+    return isinstance(value, np.ndarray | NDArrayType)
+
+
+def array(value: Any, path: Path) -> NDArray[Any]:
+    """An array of a tree of the file ``path``, in native byte order.
+
+    Mapped to memory if it is stored uncompressed, otherwise read. The map is copy on
+    write, so that its type is that of an ordinary array and kernels compile once.
+    """
+    values = np.asarray(value)
+    if not values.dtype.isnative:
+        return values.astype(values.dtype.newbyteorder("="))
+    source = _mapping_under(values)
+    if source is None or not values.flags.c_contiguous or not values.size:
+        return values if values.flags.writeable else values.copy()
+    start = np.frombuffer(source, np.uint8).ctypes.data
+    offset = values.ctypes.data - start
+    return np.asarray(np.memmap(path, values.dtype, "c", offset, values.shape))
+
+
+def _mapping_under(values: Any) -> mmap.mmap | None:
+    """The mapped file that an array looks into, if any."""
+    while values is not None:
+        if isinstance(values, mmap.mmap):
+            return values
+        values = getattr(values, "base", None)
+    return None
+
+
+def plain(value: Any, path: Path) -> Any:
+    """``value`` with every node of the file format turned into a plain Python value."""
+    from astropy.time import Time
+
+    if is_array(value):
+        return array(value, path)
+    if isinstance(value, Mapping) or hasattr(value, "items"):
+        return {str(key): plain(entry, path) for key, entry in value.items()}
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Time):
+        return value if type(value) is Time else Time(value, format=value.format)
+    if isinstance(value, Sequence):
+        return [plain(entry, path) for entry in value]
+    return value

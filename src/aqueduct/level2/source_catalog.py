@@ -1,0 +1,204 @@
+"""Sources of one calibrated exposure.
+
+1. Background on a mesh, then again with the sources found on it masked.
+2. Detection with the ePSF as template, against the noise of the sky alone::
+
+       variance of the sky = var_rnoise + background of var_poisson
+
+3. Shapes, apertures and the PSF fit (:mod:`aqueduct.measure`), in nJy::
+
+       flux = sum(data) [DN/s] x conversion [MJy/sr per DN/s] x solid angle of a pixel [sr]
+
+The solid angle is that of the pixel at the source, from the WCS: flat-fielded data are
+surface brightness. Errors are of ``err`` times the noise factor measured on the image.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field as Parameter
+
+from aqueduct.core.dq import DO_NOT_USE
+from aqueduct.core.errors import InputError, ReferenceError
+from aqueduct.core.step import step
+from aqueduct.geometry.wcs import PixelMap
+from aqueduct.measure import (
+    DetectionConfig,
+    Field,
+    NoiseFactors,
+    PsfConfig,
+    background,
+    fit_psf,
+    grown,
+    segments,
+    significance,
+)
+from aqueduct.measure import sources as measure
+from aqueduct.products import Catalog, Image, Segmentation
+from aqueduct.products.columns import APERTURES
+from aqueduct.products.meta import Meta, updated
+from aqueduct.products.references import ApcorrReference, EpsfReference
+from aqueduct.psf import Epsf
+from aqueduct.psf.epsf import sample
+
+_TEMPLATE = 3
+"""Half size of the detection template, pixels."""
+_FWHM = 2.0
+"""Of the Gaussian of sharpness and roundness, pixels: the official one."""
+_IMAGE_ONLY = frozenset(
+    (
+        "background",
+        "cal_logs",
+        "cal_step",
+        "outlier_detection",
+        "source_catalog",
+        "statistics",
+        "wcs",
+    )
+)
+_PHASES = (-0.375, -0.125, 0.125, 0.375)
+
+
+class SourceCatalogConfig(DetectionConfig, PsfConfig):
+    """Parameters of :func:`source_catalog`."""
+
+    box: int = Parameter(128, ge=16, description="Size of the background mesh's boxes, pixels")
+    grow: int = Parameter(4, ge=0, le=50, description="Pixels masked around sources, background")
+    spectral_type: str = Parameter("G2V", description="Spectral type of the ePSF")
+
+
+@step(shape="frame", cal_step="source_catalog", redoable=True)
+def source_catalog(
+    image: Image, epsf: EpsfReference, apcorr: ApcorrReference, config: SourceCatalogConfig
+) -> tuple[Catalog, Segmentation]:
+    """Detect and measure the sources of an exposure.
+
+    Parameters
+    ----------
+    image : Image
+        DN/s, with a WCS and ``meta.photometry``.
+    epsf : EpsfReference
+    apcorr : ApcorrReference
+        What fraction of a point source's light lies within each aperture.
+    config : SourceCatalogConfig
+
+    Returns
+    -------
+    Catalog
+        Kind ``image``; no rows if nothing was found.
+    Segmentation
+
+    Raises
+    ------
+    InputError
+        If the image has no WCS, or its flux calibration is not known.
+    ReferenceError
+        If ``apcorr`` lacks the optical element.
+    """
+    unit, sky = _calibration(image)
+    fractions = _encircled(image, apcorr)
+    model = Epsf.from_reference(epsf, config.spectral_type)
+    field, quiet = _found(image, model, config)
+    noise = measure.factors(field, measure.middle_scale(sky, field.data.shape))
+    found = measure.detected(field, sky, noise)
+    columns = found.columns | measure.fluxes(
+        field, found, noise, unit, fractions["04"] / fractions["02"], _FWHM
+    )
+    fits = fit_psf(field, quiet, model, found.x, found.y, config)
+    window = float(noise.at((2 * config.psf_window + 1) ** 2))
+    columns |= measure.psf_columns(fits, found, sky, unit, window)
+    columns |= measure.best_position(columns)
+    columns |= {
+        "flagged_spatial_id": np.zeros(len(found.label), np.int64),
+        "image_flags": measure.joined_flags(field.labels, image.dq, len(found.label)),
+        "dust_ebv": np.full(len(found.label), np.nan),
+    }
+    meta = _meta(image, fractions, noise)
+    return (
+        Catalog(measure.table(columns, "image", psf=True), meta, "image"),
+        Segmentation(field.labels.astype(np.uint32), meta, "image", image.wcs),
+    )
+
+
+def _calibration(image: Image) -> tuple[float, PixelMap]:
+    """MJy/sr per DN/s, and the map to the sky."""
+    where = str(image.meta.get("filename", ""))
+    if image.wcs is None:
+        raise InputError("the image has no WCS", where=where, hint="run assign_wcs on it first")
+    unit = image.meta.get("photometry", {}).get("conversion_megajanskys")
+    if unit is None or not (np.isfinite(unit) and unit > 0):
+        raise InputError(
+            f"meta.photometry.conversion_megajanskys is {unit}",
+            where=where,
+            hint="run photom on it, with a reference that knows its optical element",
+        )
+    return float(unit), PixelMap.from_gwcs(image.wcs, image.data.shape)
+
+
+def _encircled(image: Image, apcorr: ApcorrReference) -> dict[str, float]:
+    """Fraction of a point source's light in each aperture."""
+    element = image.exposure.optical_element
+    if element not in apcorr.table:
+        raise ReferenceError(
+            f"no entry for optical element {element!r}",
+            where=apcorr.name or "apcorr",
+            hint=f"it has {', '.join(apcorr.table)}: choose an apcorr reference file that has it",
+        )
+    entry = apcorr.table[element]
+    area = image.meta["photometry"].get("pixel_area")
+    scale = np.sqrt(area / measure.SR_PER_ARCSEC2)
+    at = np.array(list(APERTURES.values())) / scale
+    found = np.interp(at, np.asarray(entry["ee_radii"]), np.asarray(entry["ee_fractions"]))
+    return dict(zip(APERTURES, found.tolist(), strict=True))
+
+
+def _found(
+    image: Image, model: Epsf, config: SourceCatalogConfig
+) -> tuple[Field, NDArray[np.float32]]:
+    """The background-subtracted field with its segments, and the variance of its sky."""
+    data, err, rnoise, poisson = (
+        np.asarray(plane, np.float32)
+        for plane in (image.data, image.err, image.var_rnoise, image.var_poisson)
+    )
+    mask = (image.dq & DO_NOT_USE).astype(bool) | ~np.isfinite(data) | ~(err > 0)
+    quiet = rnoise + np.maximum(background(poisson, mask, config.box).level, 0)
+    mask |= ~(quiet > 0)
+    first = data - background(data, mask, config.box).level
+    template = _template(model)
+    labels = segments(significance([(first, quiet, mask)], [template]), mask, config)
+    level = background(data, mask | grown(labels, config.grow), config.box).level
+    data = data - level
+    labels = segments(significance([(data, quiet, mask)], [template]), mask, config)
+    return Field(data, err * err, mask, labels), quiet
+
+
+def _template(model: Epsf) -> NDArray[np.float32]:
+    """The ePSF of the detector's middle, averaged over where in a pixel a star may lie."""
+    middle = float(np.mean([model.pixel_x.min(), model.pixel_x.max()]))
+    stamp = model.at(middle, float(np.mean([model.pixel_y.min(), model.pixel_y.max()])))
+    axis = range(-_TEMPLATE, _TEMPLATE + 1)
+    values = [
+        [
+            np.mean(
+                [sample(stamp, model.oversample, j - u, i - v) for u in _PHASES for v in _PHASES]
+            )
+            for j in axis
+        ]
+        for i in axis
+    ]
+    return np.asarray(values, np.float32)
+
+
+def _meta(image: Image, fractions: dict[str, float], noise: NoiseFactors) -> Meta:
+    """Metadata of the catalog and the segmentation map."""
+    kept = {key: value for key, value in image.meta.items() if key not in _IMAGE_ONLY}
+    return updated(
+        kept,
+        image={"filename": image.meta["filename"], "file_date": image.meta["file_date"]},
+        aperture_photometry={
+            "radii": list(APERTURES.values()),
+            "ee_fractions": list(fractions.values()),
+            "noise_factors": noise.factors.tolist(),
+        },
+    )

@@ -1,0 +1,32 @@
+"""Detection, apertures, shapes and PSF photometry: pure functions on arrays."""
+
+from aqueduct.measure.apertures import (
+    Field,
+    NoiseFactors,
+    annuli,
+    circular,
+    elliptical,
+    noise_factors,
+)
+from aqueduct.measure.background import Background, background
+from aqueduct.measure.detection import DetectionConfig, gaussian, grown, segments, significance
+from aqueduct.measure.psf_photometry import Fits, PsfConfig, fit_psf
+
+__all__ = [
+    "Background",
+    "DetectionConfig",
+    "Field",
+    "Fits",
+    "NoiseFactors",
+    "PsfConfig",
+    "annuli",
+    "background",
+    "circular",
+    "elliptical",
+    "fit_psf",
+    "gaussian",
+    "grown",
+    "noise_factors",
+    "segments",
+    "significance",
+]

@@ -1,0 +1,358 @@
+"""Fluxes in circles and ellipses, exact to the edge, with real errors.
+
+    F     = sum_i f_i d_i           f_i: share of pixel i within the aperture
+    var F = g(A)^2 sum_i f_i^2 v_i  g: noise factor at the aperture's area A
+
+f_i is exact: the pixel's square, mapped to where the aperture is the unit circle, is a
+polygon, and the area it shares with the circle is a sum over its edges. A pixel that
+can't be used is replaced by the one opposite about the centre.
+
+v_i is the variance of a pixel by itself. What neighbours share (resampling) and what the
+background's error adds is in g, measured on the image: the scatter of apertures placed
+where no source is, over what v_i alone predicts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from aqueduct.core.threads import bands, over
+from aqueduct.kernels.compile import jit
+from aqueduct.measure.background import CLIP, Mask, Plane, clipped
+from aqueduct.measure.detection import Labels
+
+Vector = NDArray[np.float64]
+
+_SHARE: Final = 64
+"""Sources handed to one thread at a time."""
+_EMPTY: Final = 3000
+_LEAST_EMPTY: Final = 50
+
+
+@dataclass(frozen=True)
+class Field:
+    """What is measured: one background-subtracted image and who owns its pixels.
+
+    Attributes
+    ----------
+    data, variance : ndarray of float32, (row, column)
+        Any unit of surface brightness, and its square.
+    mask : ndarray of bool
+        Pixels that must not be used.
+    labels : ndarray of int32
+        Segments, 0 for none.
+    """
+
+    data: Plane
+    variance: Plane
+    mask: Mask
+    labels: Labels
+
+    @property
+    def arrays(self) -> tuple[Plane, Plane, Mask, Labels]:
+        return self.data, self.variance, self.mask, self.labels
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums over apertures, (source, aperture), of surface brightness times pixels.
+
+    Attributes
+    ----------
+    flux, variance : ndarray of float64
+        ``variance`` before any noise factor.
+    lost : ndarray of float64
+        Pixels of the aperture that were replaced or left out.
+    """
+
+    flux: Vector
+    variance: Vector
+    lost: Vector
+
+
+def doubles(values: ArrayLike) -> Vector:
+    """``values`` in the one layout that the kernels are compiled for."""
+    return np.ascontiguousarray(values, np.float64)
+
+
+def affine(a: Vector, b: Vector, theta: Vector) -> Vector:
+    """The maps (source, 4) that take ellipses to the unit circle, row by row."""
+    cos, sin = np.cos(theta), np.sin(theta)
+    return np.stack([cos / a, sin / a, -sin / b, cos / b], axis=1)
+
+
+def circular(field: Field, x: Vector, y: Vector, radii: ArrayLike) -> Sums:
+    """Sum within circles; neighbours are part of it.
+
+    Parameters
+    ----------
+    field : Field
+    x, y : ndarray, (source,)
+        Centres, 0-based.
+    radii : array_like, (aperture,) or (source, aperture)
+        Pixels.
+    """
+    shape = np.tile([1.0, 0.0, 0.0, 1.0], (len(x), 1))
+    own = np.zeros(len(x), np.int32)
+    each = np.broadcast_to(radii, (len(x), np.shape(radii)[-1]))
+    return _sums(field, own, x, y, shape, each)
+
+
+def elliptical(
+    field: Field, own: Labels, x: Vector, y: Vector, a: Vector, b: Vector, theta: Vector
+) -> Sums:
+    """Sum within one ellipse for each source, the pixels of other segments left out.
+
+    Parameters
+    ----------
+    field : Field
+    own : ndarray of int32, (source,)
+        Each source's label.
+    x, y, a, b, theta : ndarray, (source,)
+        Centre and semi-axes in pixels; angle from +x to the major axis, radians.
+    """
+    return _sums(field, own, x, y, affine(a, b, theta), np.ones((len(x), 1)))
+
+
+def _sums(field: Field, own: Labels, x: Vector, y: Vector, shape: Vector, radii: Vector) -> Sums:
+    out = Sums(*(np.zeros(radii.shape) for _ in range(3)))
+    x, y, shape, radii = doubles(x), doubles(y), doubles(shape), doubles(radii)
+
+    def part(limits: tuple[int, int]) -> None:
+        _add(*field.arrays, own, x, y, shape, radii, out.flux, out.variance, out.lost, *limits)
+
+    over(part, bands(len(x), _SHARE))
+    return out
+
+
+def annuli(
+    field: Field, x: Vector, y: Vector, inner: float, outer: float
+) -> tuple[Vector, Vector, Vector]:
+    """Clipped median in an annulus, pixels of any segment left out.
+
+    Returns
+    -------
+    level, error, count : ndarray, (source,)
+        NaN where fewer than three pixels are left. The error is that of the median of
+        independent pixels, sqrt(pi / 2) s / sqrt(count).
+    """
+    out = np.full((3, len(x)), np.nan)
+    x, y = doubles(x), doubles(y)
+
+    def part(limits: tuple[int, int]) -> None:
+        _rings(field.data, field.mask, field.labels, x, y, inner, outer, out, *limits)
+
+    over(part, bands(len(x), _SHARE))
+    return out[0], out[1], out[2]
+
+
+@dataclass(frozen=True)
+class NoiseFactors:
+    """How much larger the noise of an aperture is than its pixels' variances say.
+
+    Attributes
+    ----------
+    radii, factors : ndarray
+        Measured at circles of these radii (pixels).
+    """
+
+    radii: Vector
+    factors: Vector
+
+    def at(self, area: Vector | float) -> Vector:
+        """The factor for apertures of ``area`` pixels."""
+        return np.interp(np.sqrt(np.asarray(area, float) / np.pi), self.radii, self.factors)
+
+
+def noise_factors(field: Field, radii: Sequence[float]) -> NoiseFactors:
+    """Measure the noise in apertures that hold neither source nor masked pixel.
+
+    They stand on a regular grid. Where fewer than 50 fit, the factor of the next smaller
+    radius is kept; it is 1 if not even the smallest fit.
+    """
+    empty = Field(field.data, field.variance, field.mask | (field.labels > 0), field.labels)
+    factors, last = [], 1.0
+    for radius in sorted(radii):
+        y, x = _grid(field.data.shape, radius)
+        found = circular(empty, x, y, [radius])
+        free = (found.lost[:, 0] == 0) & (found.variance[:, 0] > 0)
+        if free.sum() >= _LEAST_EMPTY:
+            pulls = found.flux[free, 0] / np.sqrt(found.variance[free, 0])
+            low, high = np.percentile(pulls, [15.865, 84.135])
+            last = float(high - low) / 2
+        factors.append(last)
+    return NoiseFactors(np.sort(np.asarray(radii, float)), np.array(factors))
+
+
+def _grid(shape: tuple[int, ...], radius: float) -> tuple[Vector, Vector]:
+    """Centres that keep apertures apart and within the image."""
+    apart = max(int(np.ceil(2 * radius)) + 1, int(np.sqrt(shape[0] * shape[1] / _EMPTY)), 1)
+    edge = int(np.ceil(radius)) + 1
+    rows, columns = (np.arange(edge, size - edge, apart, dtype=float) for size in shape)
+    y, x = np.meshgrid(rows, columns, indexing="ij")
+    return y.ravel(), x.ravel()
+
+
+@jit
+def usable(
+    data: Plane, variance: Plane, mask: Mask, labels: Labels, own: int, row: int, column: int
+) -> bool:
+    """Whether a pixel is on the image, not masked and not another's (``own`` 0: anyone's)."""
+    if row < 0 or column < 0 or row >= data.shape[0] or column >= data.shape[1]:
+        return False
+    if mask[row, column]:
+        return False
+    return own == 0 or labels[row, column] == 0 or labels[row, column] == own
+
+
+@jit
+def pixel(
+    data: Plane,
+    variance: Plane,
+    mask: Mask,
+    labels: Labels,
+    own: int,
+    row: int,
+    column: int,
+    x: float,
+    y: float,
+) -> tuple[float, float, bool]:
+    """Value and variance of a pixel, or of the one opposite about (x, y); whether it is itself."""
+    if usable(data, variance, mask, labels, own, row, column):
+        return float(data[row, column]), float(variance[row, column]), True
+    row, column = int(np.rint(2 * y - row)), int(np.rint(2 * x - column))
+    if usable(data, variance, mask, labels, own, row, column):
+        return float(data[row, column]), float(variance[row, column]), False
+    return 0.0, 0.0, False
+
+
+@jit
+def _add(
+    data: Plane,
+    variance: Plane,
+    mask: Mask,
+    labels: Labels,
+    own: Labels,
+    x: Vector,
+    y: Vector,
+    shape: Vector,
+    radii: Vector,
+    flux: Vector,
+    noise: Vector,
+    lost: Vector,
+    first: int,
+    last: int,
+) -> None:
+    for k in range(first, last):
+        if not (np.isfinite(x[k]) and np.isfinite(y[k])):
+            flux[k], noise[k] = np.nan, np.nan
+            continue
+        m0, m1, m2, m3 = shape[k]
+        # Half extents of a pixel, then of the largest aperture, in the other's frame.
+        reach = np.hypot(0.5 * (abs(m0) + abs(m1)), 0.5 * (abs(m2) + abs(m3)))
+        area = abs(m0 * m3 - m1 * m2)
+        widest = radii[k].max()
+        aside = widest * np.hypot(m1, m3) / area + 0.5
+        up = widest * np.hypot(m0, m2) / area + 0.5
+        for row in range(int(np.ceil(y[k] - up)), int(np.floor(y[k] + up)) + 1):
+            for column in range(int(np.ceil(x[k] - aside)), int(np.floor(x[k] + aside)) + 1):
+                dx, dy = column - x[k], row - y[k]
+                u, v = m0 * dx + m1 * dy, m2 * dx + m3 * dy
+                away = np.hypot(u, v)
+                if away - reach >= widest:
+                    continue
+                d, w, itself = pixel(data, variance, mask, labels, own[k], row, column, x[k], y[k])
+                for n in range(radii.shape[1]):
+                    radius = radii[k, n]
+                    if away - reach >= radius:
+                        continue
+                    share = 1.0
+                    if away + reach > radius:
+                        share = _share(u, v, m0, m1, m2, m3, area, radius)
+                    flux[k, n] += share * d
+                    noise[k, n] += share * share * w
+                    if not itself:
+                        lost[k, n] += share
+
+
+@jit
+def _share(
+    u: float, v: float, m0: float, m1: float, m2: float, m3: float, area: float, radius: float
+) -> float:
+    """Share of a pixel, centred on (u, v) after its map, within the circle of ``radius``."""
+    s, t = 1.0 / radius, 0.5 / radius
+    u, v = u * s, v * s
+    pu, pv, qu, qv = (m0 + m1) * t, (m2 + m3) * t, (m0 - m1) * t, (m2 - m3) * t
+    total = (
+        _sector(u - pu, v - pv, u + qu, v + qv)
+        + _sector(u + qu, v + qv, u + pu, v + pv)
+        + _sector(u + pu, v + pv, u - qu, v - qv)
+        + _sector(u - qu, v - qv, u - pu, v - pv)
+    )
+    return abs(total) / (area * s * s)
+
+
+@jit
+def _sector(x1: float, y1: float, x2: float, y2: float) -> float:
+    """Signed area shared by the unit circle and the triangle of the origin and two points."""
+    dx, dy = x2 - x1, y2 - y1
+    a, b, c = dx * dx + dy * dy, x1 * dx + y1 * dy, x1 * x1 + y1 * y1 - 1.0
+    root = b * b - a * c
+    if a == 0.0 or root <= 0.0:
+        return _angle(x1, y1, x2, y2)
+    root = math.sqrt(root)
+    enter, leave = max((-b - root) / a, 0.0), min((-b + root) / a, 1.0)
+    if enter >= leave:
+        return _angle(x1, y1, x2, y2)
+    xa, ya = x1 + enter * dx, y1 + enter * dy
+    xb, yb = x1 + leave * dx, y1 + leave * dy
+    total = 0.5 * (xa * yb - xb * ya)
+    if enter > 0.0:
+        total += _angle(x1, y1, xa, ya)
+    if leave < 1.0:
+        total += _angle(xb, yb, x2, y2)
+    return total
+
+
+@jit
+def _angle(x1: float, y1: float, x2: float, y2: float) -> float:
+    """Half the angle between two directions: the area of their sector of the unit circle."""
+    return 0.5 * math.atan2(x1 * y2 - x2 * y1, x1 * x2 + y1 * y2)
+
+
+@jit
+def _rings(
+    data: Plane,
+    mask: Mask,
+    labels: Labels,
+    x: Vector,
+    y: Vector,
+    inner: float,
+    outer: float,
+    out: Vector,
+    first: int,
+    last: int,
+) -> None:
+    values = np.empty(int((2 * outer + 2) ** 2), np.float32)
+    for k in range(first, last):
+        if not (np.isfinite(x[k]) and np.isfinite(y[k])):
+            continue
+        found = 0
+        low, high = max(int(np.ceil(y[k] - outer)), 0), int(np.floor(y[k] + outer))
+        left, right = max(int(np.ceil(x[k] - outer)), 0), int(np.floor(x[k] + outer))
+        for row in range(low, min(high, data.shape[0] - 1) + 1):
+            for column in range(left, min(right, data.shape[1] - 1) + 1):
+                away = np.hypot(column - x[k], row - y[k])
+                if inner <= away < outer and not mask[row, column] and labels[row, column] == 0:
+                    values[found] = data[row, column]
+                    found += 1
+        if found >= 3:
+            middle, _, spread, left_over = clipped(values[:found], CLIP)
+            out[0, k], out[1, k] = middle, np.sqrt(0.5 * np.pi / left_over) * spread
+            out[2, k] = left_over

@@ -1,0 +1,1 @@
+"""Compositions, as values: which steps, in which order, on which units of work."""

@@ -1,0 +1,225 @@
+"""The whole channel in a few minutes: a simulated visit from Level 1 to a catalog."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aqueduct import io
+from aqueduct.geometry import PixelMap, TangentPlane
+from aqueduct.io.table import read_table
+from aqueduct.pipelines.associate import associate
+from aqueduct.pipelines.compare import Comparison, Measured, Truth, compare
+from aqueduct.pipelines.make_references import make
+from aqueduct.pipelines.simulation import SCENE, STARS, program_of, simulate_l1, truth_file
+from aqueduct.products import Association, Catalog, Mosaic
+from aqueduct.products.references import ApcorrReference, AstrometricReference
+from aqueduct.references import References, load
+from aqueduct.run import Source, Watcher, run
+from aqueduct.run.meter import Meter, Reading
+from aqueduct.simulate.scene import STAR
+
+PRESET = "demo"
+
+
+@dataclass
+class Report:
+    """What the demo made and found.
+
+    Attributes
+    ----------
+    stages : dict of str to (products, Reading)
+    comparisons : dict of str to Comparison
+    """
+
+    stages: dict[str, tuple[int, Reading]] = field(default_factory=dict)
+    comparisons: dict[str, Comparison] = field(default_factory=dict)
+    images: list[Path] = field(default_factory=list)
+    coadds: list[Path] = field(default_factory=list)
+    catalogs: list[Path] = field(default_factory=list)
+
+
+def demo(
+    out: Path,
+    *,
+    seed: int = 1,
+    jobs: int = 1,
+    scheduler: str | None = None,
+    watcher: Watcher | None = None,
+    note: Callable[[str], None] = lambda text: None,
+) -> Report:
+    """Simulate, calibrate, co-add and measure, and compare with the truth.
+
+    Killed and run again, it goes on where it was.
+
+    Parameters
+    ----------
+    out : Path
+        Folder; Level N goes to ``out/levelN``.
+    seed : int
+        Of the simulation.
+    jobs, scheduler
+        As for :func:`aqueduct.run.run`.
+    watcher : Watcher, optional
+        Hears of progress.
+    note : callable
+        Told what begins, a line at a time.
+    """
+    report = Report()
+    options: dict[str, Any] = {
+        "jobs": jobs,
+        "scheduler": scheduler,
+        "watcher": watcher,
+        "references": reference_root(out, seed),
+    }
+
+    def stage(name: str, work: Callable[[], list[Path]]) -> list[Path]:
+        note(name)
+        with Meter() as meter:
+            files = work()
+        report.stages[name] = (len(files), meter.reading)
+        return files
+
+    raw = stage(
+        "simulate",
+        lambda: simulate_l1(preset=PRESET, seed=seed, out=out / "level1", watcher=watcher),
+    )
+    stage("references", lambda: _references(out, seed, note))
+    calibrated = stage("level2", lambda: run("exposure", raw, out=out / "level2", **options).files)
+    report.images = [path for path in calibrated if path.name.endswith("_cal.asdf")]
+    lists = stage("associate", lambda: _associate(report.images, out / "level2"))
+    report.coadds = stage(
+        "level3", lambda: run("mosaic", lists, out=out / "level3", **options).files
+    )
+    measured = stage(
+        "level4", lambda: run("catalog", report.coadds, out=out / "level4", **options).files
+    )
+    report.catalogs = [path for path in measured if path.suffix == ".parquet"]
+    report.comparisons = _compare(out, reference_root(out, seed), report)
+    return report
+
+
+def reference_root(out: Path, seed: int) -> Path:
+    """Where the demo keeps its references."""
+    return out / f"references-{seed}"
+
+
+def _references(out: Path, seed: int, note: Callable[[str], None]) -> list[Path]:
+    """The embedded reference set, with stars to align to: made once, whole or not at all."""
+    root, program = reference_root(out, seed), program_of(PRESET)
+    if not root.exists():
+        stars = load(AstrometricReference, out / "level1" / STARS)
+        part = root.with_name(f".{root.name}")
+        shutil.rmtree(part, ignore_errors=True)
+        make(part, program.detectors, program.filters, seed, astrometry=stars, note=note)
+        part.rename(root)
+    return list(root.rglob("*.asdf"))
+
+
+def _associate(images: list[Path], folder: Path) -> list[Path]:
+    """Associations of the sky cell that the exposures cover best, one for each filter."""
+    sources = [Source(path, io.peek(path)) for path in images]
+    found = associate(sources, by="visit")
+    best = max({one.target for one in found}, key=lambda name: _coverage(name, found, sources))
+    paths = []
+    for association in (one for one in found if one.target == best):
+        path = folder / f"{association.product}_asn.json"
+        io.write_association(association, path)
+        paths.append(path)
+    return paths
+
+
+def _coverage(cell: str, found: list[Association], sources: list[Source]) -> tuple[float, str]:
+    """Share of a grid over the cell's area on images, summed over them; ties by name."""
+    from aqueduct.geometry import SkyCell, contains, parse_s_region
+
+    info = next(one for one in found if one.target == cell).skycell_wcs_info
+    sky = SkyCell.from_wcs_info(info)
+    plane = TangentPlane(sky.ra_projection, sky.dec_projection, sky.x0, sky.y0, sky.scale)
+    grid = np.linspace(0, sky.pixels - 1, 25)
+    x, y = (axis.ravel() for axis in np.meshgrid(grid, grid))
+    ra, dec = plane.to_sky(x, y)
+    shares = [
+        float(
+            np.mean(contains(*parse_s_region(source.header.meta["wcsinfo"]["s_region"]), ra, dec))
+        )
+        for source in sources
+    ]
+    return sum(shares), cell
+
+
+# ------------------------------------------------------------------ comparison with truth
+def _compare(out: Path, root: Path, report: Report) -> dict[str, Comparison]:
+    """Level 2 catalogs (PSF photometry) and the Level 4 catalog (apertures) against truth."""
+    made = {}
+    for path in report.images:
+        made[f"level2 {path.name.split('_')[3].upper()} {path.name.split('_')[1]}"] = _image(
+            out, path
+        )
+    for path in report.coadds:
+        coadd = io.read(path)
+        assert isinstance(coadd, Mosaic)
+        element = coadd.optical_element
+        made[f"level4 {element}"] = _coadd(out, root, coadd, report)
+    return made
+
+
+def _image(out: Path, path: Path) -> Comparison:
+    catalog = io.read(path.with_name(path.name.replace("_cal.asdf", "_cat.parquet")))
+    assert isinstance(catalog, Catalog)
+    name = path.name.replace("_cal.asdf", "_uncal.asdf")
+    table, _ = read_table(truth_file(out / "level1" / name))
+    truth = Truth(table["ra"], table["dec"], table["flux"], table["kind"] == STAR)
+    measured = Measured(
+        *(
+            np.asarray(catalog[name], float)
+            for name in ("ra_psf", "dec_psf", "psf_flux", "psf_flux_err")
+        )
+    )
+    edge = 20.0
+    inside = (np.abs(table["x"] - 2043.5) < 2044 - edge) & (
+        np.abs(table["y"] - 2043.5) < 2044 - edge
+    )
+    return compare(measured, truth, inside)
+
+
+def _coadd(out: Path, root: Path, coadd: Mosaic, report: Report) -> Comparison:
+    """Flux in 0.4 arcsec, corrected for the light outside by the aperture-correction reference."""
+    catalog = io.read(report.catalogs[0])
+    assert isinstance(catalog, Catalog)
+    element = coadd.optical_element
+    scene, _ = read_table(out / "level1" / SCENE)
+    truth = Truth(
+        scene["ra"], scene["dec"], scene[f"flux_{element.lower()}"], scene["kind"] == STAR
+    )
+    share = _share_within(0.4, element, root, report.images[0])
+    band = f"_{element.lower()}" if f"aper04_{element.lower()}_flux" in catalog.columns else ""
+    flux = np.asarray(catalog[f"aper04{band}_flux"], float) / share
+    error = np.asarray(catalog[f"aper04{band}_flux_err"], float) / share
+    ra, dec = (np.asarray(catalog[name], float) for name in ("ra_centroid", "dec_centroid"))
+    return compare(Measured(ra, dec, flux, error), truth, _covered(truth, coadd))
+
+
+def _share_within(radius: float, element: str, root: Path, image: Path) -> float:
+    """Share of a star's light within ``radius`` arcsec."""
+    meta = io.peek(image).meta
+    row = References(root).get(ApcorrReference, meta).table[element]
+    pixels = radius / (3600 * np.degrees(np.sqrt(meta["photometry"]["pixel_area"])))
+    return float(np.interp(pixels, row["ee_radii"], row["ee_fractions"]))
+
+
+def _covered(truth: Truth, coadd: Mosaic) -> Any:
+    """True sources where every exposure contributed."""
+    sky = PixelMap.from_gwcs(coadd.wcs, coadd.data.shape)
+    x, y = (np.round(value).astype(int) for value in sky.to_pixel(truth.ra, truth.dec))
+    edge, size = 30, coadd.data.shape[0]
+    on = (x >= edge) & (x < size - edge) & (y >= edge) & (y < size - edge)
+    full = int(np.bitwise_or.reduce(coadd.context[0].ravel()))
+    inside = np.zeros(len(x), bool)
+    inside[on] = coadd.context[0][y[on], x[on]] == full
+    return inside

@@ -1,0 +1,89 @@
+"""Complete a product's metadata before it is written: names, versions, what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from aqueduct.products import Image, Mosaic
+from aqueduct.products.meta import updated
+from aqueduct.references import crds_record
+from aqueduct.run.recipe import Recipe
+from aqueduct.run.target import Target
+
+L2_CAL_STEPS = (
+    "assign_wcs",
+    "dark",
+    "dark_decay",
+    "dq_init",
+    "flat_field",
+    "flux",
+    "linearity",
+    "outlier_detection",
+    "photom",
+    "source_catalog",
+    "ramp_fit",
+    "refpix",
+    "saturation",
+    "skymatch",
+    "tweakreg",
+    "wfi18_transient",
+)
+"""The names RAD ``l2_cal_step`` knows."""
+
+L3_CAL_STEPS = ("flux", "outlier_detection", "resample", "skymatch")
+_CAL_STEPS: Mapping[type, tuple[str, ...]] = {Image: L2_CAL_STEPS, Mosaic: L3_CAL_STEPS}
+
+
+def finished(
+    product: Any, path: Path, recipe: Recipe, target: Target, extra: Mapping[str, Any]
+) -> Any:
+    """``product`` with its metadata complete.
+
+    Parameters
+    ----------
+    product : product
+    path : Path
+        Where it will be written.
+    recipe : Recipe
+        What made it.
+    target : Target
+        The steps and references of the run.
+    extra : mapping
+        Metadata blocks that come from the unit of work, such as the association.
+    """
+    blocks: dict[str, Any] = {
+        "filename": path.name,
+        "calibration_software_name": "Aqueduct",
+        "calibration_software_version": version("roman-aqueduct"),
+        **extra,
+    }
+    if isinstance(product, Image):
+        blocks["product_type"] = "l2"
+    if type(product) in _CAL_STEPS:
+        blocks["cal_step"] = _cal_step(product, recipe, target)
+    if not isinstance(product, Mosaic) and "ref_file" in product.meta:
+        blocks["ref_file"] = crds_record(
+            {kind: entry["name"] for kind, entry in target.used.items()}, target.context
+        )
+    return replace(product, meta=updated(product.meta, **blocks))
+
+
+def _cal_step(product: Image | Mosaic, recipe: Recipe, target: Target) -> dict[str, str]:
+    """Status of every step the schema names.
+
+    A step may report its own status (FAILED, SKIPPED) in ``meta.cal_step``; otherwise one
+    that ran is COMPLETE. One left out on request is SKIPPED.
+    """
+    own = product.meta.get("cal_step", {})
+    status = {name: own.get(name, "INCOMPLETE") for name in _CAL_STEPS[type(product)]}
+    for step in target.steps:
+        if step.cal_step in status and status[step.cal_step] == "INCOMPLETE":
+            status[step.cal_step] = "COMPLETE"
+    for name in recipe.skipped:
+        if name in status:
+            status[name] = "SKIPPED"
+    return status

@@ -1,0 +1,56 @@
+"""What the runner hands to :func:`aqueduct.run.execute.execute`, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aqueduct.core.errors import AqueductError
+from aqueduct.references import References
+from aqueduct.run.meter import Reading
+from aqueduct.run.pipeline import Stage, Unit
+
+Report = Callable[[str, float], None]
+"""Told (step, fraction done) as work goes on."""
+
+Used = dict[str, dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """How to run the units of a stage: plain values, fit to be sent to a worker.
+
+    Attributes
+    ----------
+    configs : dict
+        Parameter values by step name.
+    rad : str
+        Schema generation to write.
+    save : tuple of str
+        Steps after which a checkpoint is written.
+    threads : int
+        Threads a unit may use; 0 for all cores.
+    """
+
+    stage: Stage
+    configs: dict[str, dict[str, Any]]
+    references: References
+    rad: str
+    skipped: tuple[str, ...] = ()
+    save: tuple[str, ...] = ()
+    until: str | None = None
+    since: str | None = None
+    threads: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a unit: ``made``, ``kept`` (already there) or ``failed``."""
+
+    unit: Unit
+    status: str
+    files: tuple[Path, ...] = ()
+    readings: dict[str, Reading] = field(default_factory=dict)
+    error: AqueductError | None = None

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from aqueduct.core import dq
+from aqueduct.core.errors import InputError, ReferenceError
+from aqueduct.level2.linearity import LARGEST, LinearityConfig, linearity
+from aqueduct.products import Ramp, Window
+from aqueduct.products.references import (
+    IntegralNonlinearityReference,
+    InverseLinearityReference,
+    LinearityReference,
+)
+
+PATTERN = [[1], [2, 3], [4, 5, 6, 7], [8, 9, 10, 11, 12, 13], [14]]
+SHAPE = (3, 9)
+WINDOW = Window(40, 124, *SHAPE)
+"""Reaches over a channel boundary, as a block with a halo does."""
+
+QUADRATIC = 2e-6
+
+
+def observed(charge: np.ndarray) -> np.ndarray:
+    """Exact inverse of charge = value + 2e-6 value^2."""
+    return (np.sqrt(1 + 4 * QUADRATIC * charge) - 1) / (2 * QUADRATIC)
+
+
+def references(seed: int = 1) -> dict:
+    rng = np.random.default_rng(seed)
+    shape = (4, *SHAPE)
+    forward, inverse = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    forward[1], forward[2] = 1, QUADRATIC
+    # The series of the inverse; its remainder is below 0.1 DN at 10000 DN.
+    inverse[1], inverse[2], inverse[3] = 1, -QUADRATIC, 2 * QUADRATIC**2
+    correction = rng.normal(0, 3, (32, 65536))
+    return {
+        "linearity": LinearityReference(coeffs=forward, dq=np.zeros(SHAPE, np.uint32)),
+        "inverse_linearity": InverseLinearityReference(
+            coeffs=inverse, dq=np.zeros(SHAPE, np.uint32)
+        ),
+        "integral_nonlinearity": IntegralNonlinearityReference(
+            value=np.arange(65536, dtype=np.uint16), correction=correction
+        ),
+    }
+
+
+def ramp(data: np.ndarray, pattern: list[list[int]] = PATTERN) -> Ramp:
+    meta = {
+        "instrument": {"detector": "WFI01", "optical_element": "F158"},
+        "exposure": {
+            "type": "WFI_IMAGE",
+            "frame_time": 3.0,
+            "read_pattern": pattern,
+            "start_time": None,
+        },
+    }
+    data = np.asarray(data, np.float32)
+    return Ramp(data, np.zeros(data.shape, np.uint8), np.zeros(SHAPE, np.uint32), meta, WINDOW)
+
+
+def charges(rate: float) -> list[np.ndarray]:
+    """Linear charge of every read, by resultant: (read, row, column)."""
+    pixel = np.linspace(4000, 5000, SHAPE[0] * SHAPE[1]).reshape(SHAPE)
+    return [np.array([pixel + rate * read for read in reads]) for reads in PATTERN]
+
+
+def naive(given: Ramp, refs: dict, integral: bool) -> np.ndarray:
+    """The same method with numpy's own interpolation and polynomials, pixel by pixel."""
+    out = given.data.astype(float)
+    for row, column in np.ndindex(SHAPE):
+        f = np.polynomial.Polynomial(refs["linearity"].coeffs[:, row, column])
+        g = np.polynomial.Polynomial(refs["inverse_linearity"].coeffs[:, row, column])
+        table = refs["integral_nonlinearity"].correction[(WINDOW.column + column) // 128]
+        values = given.data[:, row, column].astype(float)
+        saturated = (given.groupdq[:, row, column] & dq.SATURATED) != 0
+        last = max(np.count_nonzero(~saturated) - 1, 2) - 1
+        linear = np.where(saturated, values, f(values))
+        means = np.array([np.mean(reads) for reads in PATTERN])
+        rate = (linear[last] - linear[0]) / (means[last] - means[0])
+        for i, reads in enumerate(PATTERN):
+            seen = g(linear[0] + rate * (np.array(reads) - means[0]))
+            seen += values[i] - seen.mean()
+            if integral:
+                seen += np.interp(seen, np.arange(65536), table)
+            if not saturated[i]:
+                out[i, row, column] = f(seen).mean()
+    return out
+
+
+@pytest.mark.parametrize("rate", [5.0, 300.0])
+def test_a_linear_ramp_is_recovered_through_averaging(rate: float) -> None:
+    reads = charges(rate)
+    given = ramp([observed(read).mean(axis=0) for read in reads])
+    made = linearity(given, **references(), config=LinearityConfig(integral=False))
+    truth = np.array([read.mean(axis=0) for read in reads])
+    np.testing.assert_allclose(made.data, truth, atol=0.01)
+
+
+@pytest.mark.parametrize("integral", [True, False])
+def test_agrees_with_a_naive_version(integral: bool) -> None:
+    rng = np.random.default_rng(2)
+    data = np.array([read.mean(axis=0) for read in charges(400.0)]) + rng.normal(0, 8, (5, *SHAPE))
+    given = ramp(data)
+    for pixel, first in enumerate((0, 1, 2, 3, 4)):
+        given.groupdq[first:, 1, pixel] = dq.SATURATED
+    refs = references()
+    refs["linearity"].coeffs[3] = rng.normal(0, 1e-12, SHAPE)
+    before = given.data.copy()
+    made = linearity(given, **refs, config=LinearityConfig(integral=integral))
+    np.testing.assert_allclose(made.data, naive(given, refs, integral), atol=2e-3)
+    np.testing.assert_array_equal(given.data, before)
+    np.testing.assert_array_equal(made.groupdq, given.groupdq)
+
+
+@pytest.mark.parametrize("which", ["linearity", "inverse_linearity"])
+@pytest.mark.parametrize("fault", ["nan", "zero", "flag"])
+def test_an_unusable_polynomial_becomes_the_identity(which: str, fault: str) -> None:
+    given = ramp([read.mean(axis=0) for read in charges(100.0)])
+    refs = references()
+    bad, fine = (1, 4), (2, 4)
+    if fault == "flag":
+        refs[which].dq[bad] = dq.NO_LIN_CORR
+    else:
+        refs[which].coeffs[(1, *bad)] = np.nan if fault == "nan" else 0
+    made = linearity(given, **refs, config=LinearityConfig(integral=False))
+    assert made.pixeldq[bad] == dq.NO_LIN_CORR
+    assert np.count_nonzero(made.pixeldq) == 1
+    if which == "linearity":
+        np.testing.assert_allclose(made.data[:, *bad], given.data[:, *bad], rtol=1e-6)
+    assert np.all(made.data[:, *fine] > given.data[:, *fine] + 10)
+
+
+def test_absurd_values_are_clipped_and_flagged() -> None:
+    given = ramp([read.mean(axis=0) for read in charges(100.0)])
+    refs = references()
+    refs["linearity"].coeffs[2, 0, 0] = 1
+    made = linearity(given, **refs, config=LinearityConfig())
+    assert np.all(made.data[:, 0, 0] == LARGEST)
+    assert np.all(made.groupdq[:, 0, 0] == dq.DO_NOT_USE)
+    assert np.count_nonzero(made.groupdq) == len(PATTERN)
+
+
+def test_values_beyond_the_table_take_its_ends() -> None:
+    data = np.full((5, *SHAPE), 70000.0)
+    data[:, 1] = -100
+    refs = references()
+    refs["linearity"].coeffs[2] = 0
+    refs["inverse_linearity"].coeffs[2:] = 0
+    made = linearity(ramp(data), **refs, config=LinearityConfig())
+    table = refs["integral_nonlinearity"].correction
+    assert made.data[0, 0, 0] == pytest.approx(70000 + table[0, -1], abs=0.01)
+    assert made.data[0, 1, 8] == pytest.approx(-100 + table[1, 0], abs=0.01)
+
+
+def test_everything_saturated_keeps_its_values() -> None:
+    given = ramp(np.full((5, *SHAPE), 60000.0))
+    given = replace(given, groupdq=np.full_like(given.groupdq, dq.SATURATED))
+    made = linearity(given, **references(), config=LinearityConfig())
+    np.testing.assert_array_equal(made.data, given.data)
+
+
+def test_one_resultant_is_refused() -> None:
+    given = ramp(np.full((1, *SHAPE), 5000.0), [[1]])
+    with pytest.raises(InputError, match="two or more"):
+        linearity(given, **references(), config=LinearityConfig())
+
+
+def test_a_table_that_skips_values_is_refused() -> None:
+    refs = references()
+    refs["integral_nonlinearity"] = IntegralNonlinearityReference(
+        value=np.arange(0, 65536, 2, dtype=np.uint16), correction=np.zeros((32, 32768))
+    )
+    with pytest.raises(ReferenceError, match="0 to 65535"):
+        linearity(ramp(np.full((5, *SHAPE), 5e3)), **refs, config=LinearityConfig())
