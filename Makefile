@@ -11,7 +11,7 @@ RUNTIME := .venv/requirements.installed
 DEV := .venv/requirements-dev.installed
 
 help:  ## list the targets
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(RUNTIME)  ## simulate a small observation and take it from Level 1 to Level 4
 	$(BIN)/aqueduct demo --out demo

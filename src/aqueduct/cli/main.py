@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from aqueduct.cli import associate, config, doctor, explain, find, output, references, run, show
+from aqueduct.cli import (
+    associate,
+    config,
+    demo,
+    doctor,
+    explain,
+    find,
+    output,
+    references,
+    run,
+    show,
+)
 from aqueduct.cli import simulate as simulation
 from aqueduct.core.errors import AqueductError, InternalError
 
@@ -97,6 +108,7 @@ app.command("config")(config.config)
 app.add_typer(references.app, name="references")
 app.command("find")(find.find)
 app.command("doctor")(doctor.doctor)
+app.command("demo")(demo.demo)
 
 
 def main() -> None:

@@ -54,7 +54,7 @@ class Progress(Watcher):
         if unit.name not in self._tasks:
             self._tasks[unit.name] = self._bars.add_task(unit.name, total=1.0, step="")
         task = self._tasks[unit.name]
-        self._bars.update(task, completed=fraction, step=step, visible=outcome is None)
+        self._bars.update(task, completed=fraction, step=_short(step), visible=outcome is None)
 
     def _say(self, text: str) -> None:
         if self._bars is None:
@@ -76,15 +76,21 @@ def sentence(outcome: Outcome) -> str:
     return f"{outcome.status} {files} {seconds:.1f} s {output.gigabytes(memory)}"
 
 
+def _short(step: str) -> str:
+    """``dq_init...flat`` for a chain of steps."""
+    first, *others = step.split("+")
+    return f"{first}...{others[-1]}" if others else first
+
+
 def _bars() -> Bars:
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
 
     return Bars(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("{task.fields[step]}", markup=False),
+        BarColumn(bar_width=20),
         TimeElapsedColumn(),
+        TextColumn("{task.fields[step]}", markup=False),
+        TextColumn("{task.description}", markup=False),
         console=output.console(err=True),
         transient=True,
     )

@@ -54,6 +54,9 @@ def _raw(arrays: Arrays, meta: Meta, kind: str) -> Raw:
     )
 
 
+_RAMP = ("data", "groupdq", "pixeldq", "pixeldq2")
+
+
 def _ramp(arrays: Arrays, meta: Meta, kind: str) -> Ramp:
     return Ramp(
         data=arrays["data"],
@@ -61,6 +64,7 @@ def _ramp(arrays: Arrays, meta: Meta, kind: str) -> Ramp:
         pixeldq=arrays["pixeldq"],
         meta=meta,
         window=Window(0, 0, *arrays["data"].shape[-2:]),
+        extras={name: value for name, value in arrays.items() if name not in _RAMP},
     )
 
 

@@ -135,24 +135,19 @@ def arrays_of(product: Product) -> Arrays:
 
 
 def _ramp_arrays(ramp: Ramp) -> Arrays:
-    """The arrays of a ramp; its reference pixels once more by themselves, as RAD has them."""
-    sides = {
-        "left": (slice(None), slice(None, BORDER)),
-        "right": (slice(None), slice(-BORDER, None)),
-        "top": (slice(None, BORDER), slice(None)),
-        "bottom": (slice(-BORDER, None), slice(None)),
-    }
-    arrays = {
+    """The arrays of a ramp; RAD wants the reference pixels even where none were set aside."""
+    count = len(ramp.data)
+    extras: Arrays = {"amp33": np.empty((count, 0, 0), np.uint16)}
+    for side in ("left", "right", "top", "bottom"):
+        extras[f"border_ref_pix_{side}"] = np.empty((count, 0, 0), np.float32)
+        extras[f"dq_border_ref_pix_{side}"] = np.empty((0, 0), np.uint32)
+    return {
         "data": _typed(ramp.data, np.float32),
         "groupdq": _typed(ramp.groupdq, np.uint8),
         "pixeldq": _typed(ramp.pixeldq, np.uint32),
-        # A ramp under correction no longer carries the reference amplifier.
-        "amp33": np.empty((len(ramp.data), ramp.data.shape[1], 0), np.uint16),
+        **extras,
+        **ramp.extras,
     }
-    for side, where in sides.items():
-        arrays[f"border_ref_pix_{side}"] = arrays["data"][(slice(None), *where)]
-        arrays[f"dq_border_ref_pix_{side}"] = arrays["pixeldq"][where]
-    return arrays
 
 
 def _second_dq(arrays: Arrays, rad: Generation) -> Arrays:

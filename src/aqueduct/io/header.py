@@ -8,8 +8,10 @@ from typing import Any
 
 from aqueduct.core.errors import InputError
 from aqueduct.core.step import Product
+from aqueduct.io.association import read_association
 from aqueduct.io.formats import FORMATS, tag_name
 from aqueduct.io.tree import DAMAGED
+from aqueduct.products import Association
 from aqueduct.products.meta import Meta
 
 OWN = "aqueduct"
@@ -53,6 +55,9 @@ def peek(path: str | Path) -> Header:
         If the file is absent, damaged or not a product.
     """
     path = Path(path)
+    if path.suffix == ".json":
+        read_association(path)
+        return Header(Association, "Association", "", {}, None)
     if path.suffix == ".parquet":
         from aqueduct.io.parquet import peek_catalog
 

@@ -22,7 +22,7 @@ class AssignWcsConfig(StepConfig):
     """Parameters of assign_wcs: none."""
 
 
-@step(shape="frame", cal_step="assign_wcs")
+@step(shape="frame", cal_step="assign_wcs", redoable=True)
 def assign_wcs(image: Image, distortion: DistortionReference, config: AssignWcsConfig) -> Image:
     """Give the image its WCS and the outline of its footprint.
 

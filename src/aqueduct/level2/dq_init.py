@@ -56,6 +56,7 @@ def dq_init(raw: Raw, mask: MaskReference, config: DqInitConfig) -> Ramp:
         pixeldq=mask.dq | _guide_window_flags(raw.meta, raw.window, config.expand_gw_flagging),
         meta=raw.meta,
         window=raw.window,
+        extras=raw.extras,
     )
 
 

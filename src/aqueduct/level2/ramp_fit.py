@@ -123,6 +123,7 @@ def ramp_fit(
         dumo=dumo,
         meta=ramp.meta,
         window=ramp.window,
+        extras=ramp.extras,
     )
 
 

@@ -1,7 +1,7 @@
-"""Keep the reference pixels of a ramp beside its image.
+"""Keep the reference pixels of a ramp for its image.
 
 The science area loses them, but the noise of an exposure can be studied only with them:
-``amp33`` and the four-pixel borders go into the product uncorrected, in DN.
+``amp33`` and the four-pixel borders travel uncorrected, in DN, to the Level 2 product.
 
 As RAD defines them, the bottom border is rows 0 to 3 and the top border the last four.
 """
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from aqueduct.core.config import StepConfig
 from aqueduct.core.step import step
 from aqueduct.level2.dq_init import decoded, encoding_offset
-from aqueduct.products import Image, Raw, Window
+from aqueduct.products import Raw, Window
 from aqueduct.products.references import MaskReference
 from aqueduct.products.window import BORDER, FRAME
 
@@ -35,22 +35,21 @@ class ReferencePixelsConfig(StepConfig):
 
 @step(shape="frame")
 def reference_pixels(
-    image: Image, raw: Raw, mask: MaskReference, config: ReferencePixelsConfig
-) -> Image:
-    """Copy reference amplifier and border pixels from the raw exposure to the image.
+    raw: Raw, mask: MaskReference, config: ReferencePixelsConfig
+) -> Raw:
+    """Set reference amplifier and border pixels aside.
 
     Parameters
     ----------
-    image : Image
     raw : Raw
-        The whole exposure the image was made of.
+        The whole exposure.
     mask : MaskReference
         Gives the flags of the border pixels.
     config : ReferencePixelsConfig
 
     Returns
     -------
-    Image
+    Raw
         With, in ``extras``, ``amp33`` uint16 (resultant, 4096, 128) DN;
         ``border_ref_pix_{left,right,top,bottom}`` float32 (resultant, row, column) DN;
         ``dq_border_ref_pix_*`` uint32 (row, column).
@@ -59,7 +58,7 @@ def reference_pixels(
     for side, window in BORDERS.items():
         extras[f"border_ref_pix_{side}"] = decoded(raw.cut(window))
         extras[f"dq_border_ref_pix_{side}"] = mask.dq[window.rows, window.columns].astype(np.uint32)
-    return replace(image, extras={**image.extras, **extras})
+    return replace(raw, extras={**raw.extras, **extras})
 
 
 def _decoded_amp33(raw: Raw) -> NDArray[np.uint16]:

@@ -10,7 +10,8 @@
        flux = sum(data) [DN/s] x conversion [MJy/sr per DN/s] x solid angle of a pixel [sr]
 
 The solid angle is that of the pixel at the source, from the WCS: flat-fielded data are
-surface brightness. Errors are of ``err`` times the noise factor measured on the image.
+surface brightness. Errors are those of ``err`` and of the background, which is measured
+on the image; ``meta.aperture_photometry`` holds what was found.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from aqueduct.geometry.wcs import PixelMap
 from aqueduct.measure import (
     DetectionConfig,
     Field,
-    NoiseFactors,
+    Noise,
     PsfConfig,
     background,
     fit_psf,
@@ -100,13 +101,13 @@ def source_catalog(
     fractions = _encircled(image, apcorr)
     model = Epsf.from_reference(epsf, config.spectral_type)
     field, quiet = _found(image, model, config)
-    noise = measure.factors(field, measure.middle_scale(sky, field.data.shape))
+    noise = measure.noise_of(field, measure.middle_scale(sky, field.data.shape))
     found = measure.detected(field, sky, noise)
     columns = found.columns | measure.fluxes(
         field, found, noise, unit, fractions["04"] / fractions["02"], _FWHM
     )
     fits = fit_psf(field, quiet, model, found.x, found.y, config)
-    window = float(noise.at((2 * config.psf_window + 1) ** 2))
+    window = float(noise.shared((2 * config.psf_window + 1) ** 2))
     columns |= measure.psf_columns(fits, found, sky, unit, window)
     columns |= measure.best_position(columns)
     columns |= {
@@ -190,7 +191,7 @@ def _template(model: Epsf) -> NDArray[np.float32]:
     return np.asarray(values, np.float32)
 
 
-def _meta(image: Image, fractions: dict[str, float], noise: NoiseFactors) -> Meta:
+def _meta(image: Image, fractions: dict[str, float], noise: Noise) -> Meta:
     """Metadata of the catalog and the segmentation map."""
     kept = {key: value for key, value in image.meta.items() if key not in _IMAGE_ONLY}
     return updated(

@@ -56,13 +56,14 @@ def _times(metas: Sequence[Meta]) -> dict[str, Any]:
     total = sum(info["exposure_time"] for info in infos)
     start = infos[0]["time_mean"]
     late = sum((info["time_mean"] - start) * (info["exposure_time"] / total) for info in infos[1:])
+    largest = [info["max_exposure_time"] for info in infos if "max_exposure_time" in info]
     return {
         **infos[0],
+        **({"max_exposure_time": max(largest)} if largest else {}),
         "time_first": min(info["time_first"] for info in infos),
         "time_last": max(info["time_last"] for info in infos),
         "time_mean": start + late if len(infos) > 1 else start,
         "exposure_time": total / len(infos),
-        "max_exposure_time": max(info["max_exposure_time"] for info in infos),
     }
 
 

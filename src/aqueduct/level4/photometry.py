@@ -5,10 +5,10 @@ sum(d_b / v_b) / sum(1 / v_b); fluxes are measured in each filter in the same ap
 
     flux [nJy] = sum(data) [MJy/sr] x solid angle of a pixel [sr] x 1e15
 
-Errors are sqrt(sum of the variances) times the noise factor of the aperture's area, which
-is measured on each co-add with apertures that hold no source: it contains the noise that
-resampling makes neighbours share, the background's error and unseen sources. The factors
-are written to ``meta.aperture_photometry``.
+Errors contain the noise that resampling makes neighbours share and the background's error,
+both measured on each co-add with apertures that hold no source
+(:mod:`aqueduct.measure.apertures`). The factors are written to
+``meta.aperture_photometry``.
 
 A point source's flux ratio, for ``is_extended``, is that of the telescope's optical model
 widened by the co-add's pixels. There is no PSF fit on co-adds.
@@ -34,7 +34,7 @@ from aqueduct.geometry.skycells import SkyCell, owns, region_index
 from aqueduct.instrument.detectors import PIXEL_SCALE
 from aqueduct.level4 import _layers
 from aqueduct.level4._meta import catalog_meta
-from aqueduct.measure import Field, NoiseFactors, circular
+from aqueduct.measure import Field, Noise, circular
 from aqueduct.measure import sources as measure
 from aqueduct.products import Catalog, Mosaic, Segmentation
 from aqueduct.products.columns import APERTURES, COLUMNS
@@ -88,7 +88,7 @@ def photometry(
     labels = segmentation.data.astype(np.int32)
     fields = [_field(mosaic, labels) for mosaic in mosaics]
     scale = measure.middle_scale(cell.plane, labels.shape)
-    noises = [measure.factors(field, scale) for field in fields]
+    noises = [measure.noise_of(field, scale) for field in fields]
     mean, noise = _mean(mosaics, fields, noises, scale)
     found = measure.detected(mean, cell.plane, noise)
     bands = [
@@ -117,8 +117,8 @@ def _field(mosaic: Mosaic, labels: NDArray[np.int32]) -> Field:
 
 
 def _mean(
-    mosaics: Sequence[Mosaic], fields: Sequence[Field], noises: Sequence[NoiseFactors], scale: float
-) -> tuple[Field, NoiseFactors]:
+    mosaics: Sequence[Mosaic], fields: Sequence[Field], noises: Sequence[Noise], scale: float
+) -> tuple[Field, Noise]:
     """The inverse-variance mean of the filters and its noise factors."""
     if len(fields) == 1:
         return fields[0], noises[0]
@@ -133,7 +133,7 @@ def _mean(
     mask = ~(total > 0)
     total[mask] = 1
     mean = Field(data / total, variance / total**2, mask, fields[0].labels)
-    return mean, measure.factors(mean, scale)
+    return mean, measure.noise_of(mean, scale)
 
 
 def _common(
@@ -178,7 +178,13 @@ def _named(columns: dict[str, NDArray[Any]], element: str) -> dict[str, NDArray[
 
 
 def _point_ratio(mosaic: Mosaic, scale: float) -> float:
-    pixfrac = float(mosaic.meta.get("resample", {}).get("pixfrac", 1.0))
+    pixfrac = float(mosaic.meta["resample"]["pixfrac"])
+    if not 0 < pixfrac <= 1:
+        raise InputError(
+            f"meta.resample.pixfrac is {pixfrac}, not within (0, 1]",
+            where=str(mosaic.meta["filename"]),
+            hint="make the co-add anew with the step resample",
+        )
     return point_ratio(mosaic.optical_element, pixfrac, scale)
 
 

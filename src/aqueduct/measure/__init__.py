@@ -2,11 +2,11 @@
 
 from aqueduct.measure.apertures import (
     Field,
-    NoiseFactors,
+    Noise,
     annuli,
     circular,
     elliptical,
-    noise_factors,
+    noise,
 )
 from aqueduct.measure.background import Background, background
 from aqueduct.measure.detection import DetectionConfig, gaussian, grown, segments, significance
@@ -17,7 +17,7 @@ __all__ = [
     "DetectionConfig",
     "Field",
     "Fits",
-    "NoiseFactors",
+    "Noise",
     "PsfConfig",
     "annuli",
     "background",
@@ -26,7 +26,7 @@ __all__ = [
     "fit_psf",
     "gaussian",
     "grown",
-    "noise_factors",
+    "noise",
     "segments",
     "significance",
 ]

@@ -1,15 +1,17 @@
 """Fluxes in circles and ellipses, exact to the edge, with real errors.
 
-    F     = sum_i f_i d_i           f_i: share of pixel i within the aperture
-    var F = g(A)^2 sum_i f_i^2 v_i  g: noise factor at the aperture's area A
+    F     = sum_i f_i d_i                              f_i: share of pixel i in the aperture
+    var F = c^2 sum_i f_i^2 v_i + (g^2 - c^2) A v_sky
 
 f_i is exact: the pixel's square, mapped to where the aperture is the unit circle, is a
 polygon, and the area it shares with the circle is a sum over its edges. A pixel that
 can't be used is replaced by the one opposite about the centre.
 
-v_i is the variance of a pixel by itself. What neighbours share (resampling) and what the
-background's error adds is in g, measured on the image: the scatter of apertures placed
-where no source is, over what v_i alone predicts.
+v_i is the variance of a pixel by itself. g is how much more apertures of the same area A
+scatter than v_i says, measured where no source is. On resampled images neighbours share
+their noise: g rises with A to a plateau, which holds for the noise of sources as well.
+Beyond it g rises by the error of the background (and unseen sources), which sources do
+not add to. c is g up to the radius of the plateau, and constant from there on.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ Vector = NDArray[np.float64]
 _SHARE: Final = 64
 """Sources handed to one thread at a time."""
 _EMPTY: Final = 3000
+"""Empty apertures tried, about."""
 _LEAST_EMPTY: Final = 50
+_STRIDE: Final = 4
 
 
 @dataclass(frozen=True)
@@ -153,24 +157,39 @@ def annuli(
 
 
 @dataclass(frozen=True)
-class NoiseFactors:
+class Noise:
     """How much larger the noise of an aperture is than its pixels' variances say.
 
     Attributes
     ----------
-    radii, factors : ndarray
-        Measured at circles of these radii (pixels).
+    radii, factors : ndarray, (radius,)
+        g, measured in circles of these radii (pixels), ascending.
+    sky : float
+        Median variance of a pixel without sources.
+    shared_radius : float
+        Radius beyond which g grows by the background's error alone.
     """
 
     radii: Vector
     factors: Vector
+    sky: float
+    shared_radius: float
 
-    def at(self, area: Vector | float) -> Vector:
-        """The factor for apertures of ``area`` pixels."""
-        return np.interp(np.sqrt(np.asarray(area, float) / np.pi), self.radii, self.factors)
+    def shared(self, area: Vector | float) -> Vector:
+        """c, the part of g that neighbouring pixels share, for apertures of ``area`` pixels."""
+        return np.minimum(self._at(area), self._at(np.pi * self.shared_radius**2))
+
+    def variance(self, own: Vector, area: Vector | float) -> Vector:
+        """Variance of a flux whose pixels' variances sum to ``own``."""
+        shared, rest = self.shared(area) ** 2, self._at(area) ** 2
+        return np.asarray(shared * own + (rest - shared) * area * self.sky)
+
+    def _at(self, area: Vector | float) -> Vector:
+        radius = np.sqrt(np.asarray(area, float) / np.pi)
+        return np.asarray(np.interp(radius, self.radii, self.factors))
 
 
-def noise_factors(field: Field, radii: Sequence[float]) -> NoiseFactors:
+def noise(field: Field, radii: Sequence[float], shared_radius: float) -> Noise:
     """Measure the noise in apertures that hold neither source nor masked pixel.
 
     They stand on a regular grid. Where fewer than 50 fit, the factor of the next smaller
@@ -187,7 +206,9 @@ def noise_factors(field: Field, radii: Sequence[float]) -> NoiseFactors:
             low, high = np.percentile(pulls, [15.865, 84.135])
             last = float(high - low) / 2
         factors.append(last)
-    return NoiseFactors(np.sort(np.asarray(radii, float)), np.array(factors))
+    quiet = field.variance[::_STRIDE, ::_STRIDE][~empty.mask[::_STRIDE, ::_STRIDE]]
+    sky = float(np.median(quiet)) if quiet.size else 0.0
+    return Noise(np.sort(np.asarray(radii, float)), np.array(factors), sky, shared_radius)
 
 
 def _grid(shape: tuple[int, ...], radius: float) -> tuple[Vector, Vector]:

@@ -5,9 +5,8 @@ that filter's, at the same places and in the same apertures (:func:`fluxes`).
 
     flux [nJy] = sum of surface brightness [MJy/sr] x solid angle of a pixel [sr] x 1e15
 
-with the solid angle at the source's own position. All errors carry the noise factor
-of their area (:mod:`aqueduct.measure.apertures`), which holds shared noise and the error
-of the background.
+with the solid angle at the source's own position. Errors contain the noise that pixels
+share and the error of the background (:mod:`aqueduct.measure.apertures`).
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from aqueduct.geometry.tangent import vector
+from aqueduct.measure import apertures
 from aqueduct.measure.apertures import (
     Field,
-    NoiseFactors,
+    Noise,
     Vector,
     annuli,
     circular,
     elliptical,
-    noise_factors,
 )
 from aqueduct.measure.psf_photometry import NOT_CONVERGED, Fits
 from aqueduct.measure.shapes import (
@@ -56,6 +55,8 @@ _ARCSEC: Final = 3600 * 180 / np.pi
 _LOCUS: Final = 1.1
 """Scatter allowed to point sources' flux ratio, from pixel phase and PSF changes."""
 _SIGMAS: Final = 3.0
+_SHARED: Final = 0.2
+"""Radius in arcsec by which the noise of apertures on co-adds has reached its plateau."""
 
 
 class SkyMap(Protocol):
@@ -126,12 +127,13 @@ def radii(scale: Vector) -> Vector:
     return np.array(list(declared.APERTURES.values())) / scale[:, None]
 
 
-def factors(field: Field, scale: float) -> NoiseFactors:
-    """Noise factors at the radii of the apertures; ``scale`` in arcsec per pixel."""
-    return noise_factors(field, [radius / scale for radius in declared.APERTURES.values()])
+def noise_of(field: Field, scale: float) -> Noise:
+    """The noise of apertures of the catalog's radii; ``scale`` in arcsec per pixel."""
+    sizes = [radius / scale for radius in declared.APERTURES.values()]
+    return apertures.noise(field, sizes, _SHARED / scale)
 
 
-def detected(field: Field, sky: SkyMap, noise: NoiseFactors) -> Detected:
+def detected(field: Field, sky: SkyMap, noise: Noise) -> Detected:
     """Measure positions and shapes of all segments of ``field.labels``.
 
     Parameters
@@ -157,7 +159,7 @@ def detected(field: Field, sky: SkyMap, noise: NoiseFactors) -> Detected:
     width = np.where(np.isfinite(half), 2 * half / _FWHM, np.sqrt(a * b))
     xw, yw, xv, yv, found = windowed(field, label, x, y, width)
     xv, yv = np.where(found, xv, first.x_variance), np.where(found, yv, first.y_variance)
-    factor = noise.at(first.area)
+    factor = noise.shared(first.area)
     turn = jacobian(sky, xw, yw)
     out = Detected({}, label, xw, yw, ka, kb, theta, turn)
     scale = out.scale
@@ -249,7 +251,7 @@ def _warnings(
 
 
 def fluxes(
-    field: Field, at: Detected, noise: NoiseFactors, unit: float, point_ratio: float, fwhm: float
+    field: Field, at: Detected, noise: Noise, unit: float, point_ratio: float, fwhm: float
 ) -> Columns:
     """The columns of one filter, by their names without it.
 
@@ -279,17 +281,17 @@ def fluxes(
     half = half_light(field, at.label, at.x, at.y, shape.flux[:, 0], at.a)
     sharp, round_ = sharpness(field, at.x, at.y, fwhm)
     flux = circles.flux * njy[:, None]
-    error = np.sqrt(circles.variance) * noise.at(np.pi * sizes**2) * njy[:, None]
+    error = np.sqrt(noise.variance(circles.variance, np.pi * sizes**2)) * njy[:, None]
     total = shape.flux[:, 0] * njy
-    total_error = np.sqrt(shape.variance[:, 0]) * noise.at(np.pi * at.a * at.b) * njy
+    total_error = np.sqrt(noise.variance(shape.variance[:, 0], np.pi * at.a * at.b)) * njy
     out = {
         "sharpness": sharp,
         "roundness1": round_,
         "fluxfrac_radius_50": half * at.scale,
         "aper_bkg_flux": level * brightness,
-        "aper_bkg_flux_err": level_error * noise.at(count) * brightness,
+        "aper_bkg_flux_err": level_error * noise.shared(count) * brightness,
         "segment_flux": segment.flux * njy,
-        "segment_flux_err": np.sqrt(segment.variance) * noise.at(segment.area) * njy,
+        "segment_flux_err": np.sqrt(noise.variance(segment.variance, segment.area)) * njy,
         "kron_flux": total,
         "kron_flux_err": total_error,
     }

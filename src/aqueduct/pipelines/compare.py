@@ -72,6 +72,16 @@ class Comparison:
     offset: tuple[float, float]
     stars: int
 
+    @property
+    def half(self) -> float:
+        """Magnitude at which half the stars are found; NaN if never fewer."""
+        middles = list(self.completeness)
+        shares = [found / present for found, present in self.completeness.values()]
+        for k in range(len(middles) - 1):
+            if shares[k] >= 0.5 > shares[k + 1]:
+                return middles[k] + (shares[k] - 0.5) / (shares[k] - shares[k + 1])
+        return float("nan")
+
 
 def compare(measured: Measured, truth: Truth, inside: NDArray[np.bool_]) -> Comparison:
     """Match by position and summarise.

@@ -42,6 +42,7 @@ class Report:
     images: list[Path] = field(default_factory=list)
     coadds: list[Path] = field(default_factory=list)
     catalogs: list[Path] = field(default_factory=list)
+    segmentations: list[Path] = field(default_factory=list)
 
 
 def demo(
@@ -100,6 +101,7 @@ def demo(
         "level4", lambda: run("catalog", report.coadds, out=out / "level4", **options).files
     )
     report.catalogs = [path for path in measured if path.suffix == ".parquet"]
+    report.segmentations = [path for path in measured if path.suffix == ".asdf"]
     report.comparisons = _compare(out, reference_root(out, seed), report)
     return report
 

@@ -13,6 +13,7 @@ CALIBRATE = Stage(
     name="calibrate",
     unit="exposure+detector",
     steps=(
+        "aqueduct.level2.reference_pixels:reference_pixels",
         "aqueduct.level2.dq_init:dq_init",
         "aqueduct.level2.saturation:saturation",
         "aqueduct.level2.refpix:refpix",
@@ -21,7 +22,6 @@ CALIBRATE = Stage(
         "aqueduct.level2.ramp_fit:ramp_fit",
         "aqueduct.level2.dark:dark",
         "aqueduct.level2.flat:flat",
-        "aqueduct.level2.reference_pixels:reference_pixels",
         "aqueduct.level2.assign_wcs:assign_wcs",
         "aqueduct.level2.photom:photom",
         "aqueduct.level2.source_catalog:source_catalog",

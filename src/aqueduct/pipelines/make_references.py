@@ -16,12 +16,7 @@ import numpy as np
 from aqueduct.core.errors import MissingReferenceError
 from aqueduct.instrument import sca
 from aqueduct.products.meta import Meta
-from aqueduct.products.references import (
-    AstrometricReference,
-    DarkDecayReference,
-    FileReference,
-    FlatReference,
-)
+from aqueduct.products.references import AstrometricReference, FileReference, FlatReference
 from aqueduct.references import References, default_root, write_set
 from aqueduct.simulate import (
     DetectorConfig,
@@ -106,8 +101,6 @@ def _entries(
         maps = np.random.default_rng([INSTRUMENT, seed, sca(name), 0])
         for reference in detector_references(truth, errors, maps):
             yield reference, name, None
-        # The simulated dark does not decay.
-        yield DarkDecayReference(amplitude=0.0, time_constant=23.0), name, None
         optics = np.random.default_rng([INSTRUMENT, seed, sca(name), 1])
         for element, made in element_references(truth, elements, JITTER, errors, optics).items():
             for reference in made:

@@ -79,10 +79,11 @@ class Image(Product):
         return plot(self, ax, **options)
 
     @classmethod
-    def allocate(cls, meta: Meta, resultants: int = 0) -> Image:
-        """An image of the science area, not yet filled; it has no ``resultants``."""
+    def allocate(cls, like: Image) -> Image:
+        """An image of the science area, not yet filled, with what the block ``like`` carries."""
         shape = (SCIENCE_WINDOW.height, SCIENCE_WINDOW.width)
-        return cls(meta=meta, **{name: np.empty(shape, kind) for name, kind in PLANES.items()})
+        planes = {name: np.empty(shape, kind) for name, kind in PLANES.items()}
+        return cls(**planes, meta=like.meta, extras=like.extras)
 
     def paste(self, block: Image, window: Window) -> None:
         """Fill in the part of ``block`` that lies in ``window`` and on the science area."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from aqueduct.core.step import Product
 from aqueduct.products.meta import Exposure, Meta, exposure
 from aqueduct.products.window import WHOLE, Window, cut
+
+
+Extras = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class Raw(Product):
     resultantdq : ndarray of uint8, (resultant, row, column), optional
     reference_read, reference_amp33 : ndarray of uint16, optional
         DN, added back to every resultant.
+    extras : dict of str to ndarray
+        Arrays carried along to Level 2: ``amp33`` and the border reference pixels, decoded.
     """
 
     data: NDArray[np.uint16]
@@ -35,6 +40,7 @@ class Raw(Product):
     resultantdq: NDArray[np.uint8] | None = None
     reference_read: NDArray[np.uint16] | None = None
     reference_amp33: NDArray[np.uint16] | None = None
+    extras: Extras = field(default_factory=dict)
 
     @property
     def exposure(self) -> Exposure:
@@ -67,6 +73,8 @@ class Ramp(Product):
     groupdq : ndarray of uint8, (resultant, row, column)
         Group flags, bits 0 to 7 of :mod:`aqueduct.core.dq`.
     pixeldq : ndarray of uint32, (row, column)
+    extras : dict of str to ndarray
+        Arrays carried along, as in :class:`Raw`.
     """
 
     data: NDArray[np.float32]
@@ -74,20 +82,23 @@ class Ramp(Product):
     pixeldq: NDArray[np.uint32]
     meta: Meta
     window: Window = WHOLE
+    extras: Extras = field(default_factory=dict)
 
     @property
     def exposure(self) -> Exposure:
         return exposure(self.meta)
 
     @classmethod
-    def allocate(cls, meta: Meta, resultants: int) -> Ramp:
-        """A ramp of the whole frame, not yet filled."""
+    def allocate(cls, like: Ramp) -> Ramp:
+        """A ramp of the whole frame, not yet filled, with what the block ``like`` carries."""
+        resultants = like.data.shape[0]
         shape = (WHOLE.height, WHOLE.width)
         return cls(
             data=np.empty((resultants, *shape), np.float32),
             groupdq=np.empty((resultants, *shape), np.uint8),
             pixeldq=np.empty(shape, np.uint32),
-            meta=meta,
+            meta=like.meta,
+            extras=like.extras,
         )
 
     def paste(self, block: Ramp, window: Window) -> None:

@@ -8,10 +8,10 @@ capacitance is within those of reference files and not within those made by
 :func:`aqueduct.psf.optical.optical_epsf` unless asked for.
 
 A stamp is sampled ``oversample`` times per pixel with the star on its middle sample, and
-sums to ``oversample**2``: its value at (dx, dy) is the fraction of the flux of the stamp
-in a pixel whose centre lies (dx, dy) pixels from the star. Light outside the stamp is not
-part of the flux; the ePSF is zero in the outermost three samples, where the kernel lacks
-neighbours.
+its value at (dx, dy) is the fraction of the flux in a pixel whose centre lies (dx, dy)
+pixels from the star. It sums to ``oversample**2`` times the share of the light that falls
+on it: all of it for those made here, what its maker says for a reference file. The ePSF is
+zero in the outermost three samples, where the kernel lacks neighbours.
 
 Between samples the quintic kernel of Bernstein & Gruen 2014 (PASP 126, 287) is used, on 6
 x 6 samples: at 4 samples per pixel a cubic one is wrong by up to 0.4 % of the peak (F129),
@@ -47,7 +47,7 @@ class Epsf:
     Attributes
     ----------
     psf : ndarray of float32, (position, y, x)
-        Square stamps of odd size; each sums to ``oversample**2``.
+        Square stamps of odd size.
     oversample : int
         Samples per pixel.
     pixel_x, pixel_y : ndarray, (position,)
@@ -82,7 +82,7 @@ class Epsf:
         if np.median(stamps.sum(axis=(-2, -1))) < reference.oversample**2 / 2:
             stamps = _with_pixel(stamps, reference.oversample)
         made = cls(
-            normalised(stamps, reference.oversample),
+            np.asarray(stamps, np.float32),
             int(reference.oversample),
             np.asarray(reference.pixel_x, np.float64),
             np.asarray(reference.pixel_y, np.float64),

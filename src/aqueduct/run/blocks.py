@@ -60,7 +60,7 @@ def stream(
     halo = sum(bound.step.halo(bound.config) for bound in chain)
     rows = bands(FRAME, ROWS)
     first = _run(frame, chain, Window(0, 0, ROWS, CHANNEL), halo)
-    whole = first.allocate(first.meta, first.data.shape[0])
+    whole = type(first).allocate(first)
     done: list[int] = []
 
     def one_band(band: tuple[int, int]) -> None:

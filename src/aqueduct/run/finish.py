@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
@@ -64,6 +65,7 @@ def finished(
     if isinstance(product, Image):
         blocks["product_type"] = "l2"
     if type(product) in _CAL_STEPS:
+        blocks["cal_logs"] = [f"{link.step}: {json.dumps(link.config)}" for link in recipe.links]
         blocks["cal_step"] = _cal_step(product, recipe, target)
     if not isinstance(product, Mosaic) and "ref_file" in product.meta:
         blocks["ref_file"] = crds_record(

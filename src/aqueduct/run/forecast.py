@@ -12,8 +12,7 @@ import numpy as np
 
 from aqueduct.core.errors import OutputError
 from aqueduct.core.step import Product
-from aqueduct.geometry.skycells import CELL_PIXELS
-from aqueduct.products import Image, Mosaic, Segmentation
+from aqueduct.products import Image, Mosaic, Segmentation, SkyCell
 from aqueduct.products.image import PLANES
 from aqueduct.products.window import SCIENCE
 from aqueduct.run.pipeline import Pipeline, Unit
@@ -21,8 +20,8 @@ from aqueduct.run.pipeline import Pipeline, Unit
 # Mosaic: five float32 planes, one of context. Segmentation: as large as the larger grid.
 _FILE_BYTES: Final[dict[type[Product], int]] = {
     Image: SCIENCE**2 * (sum(np.dtype(kind).itemsize for kind in PLANES.values()) + 4),
-    Mosaic: CELL_PIXELS**2 * 24,
-    Segmentation: CELL_PIXELS**2 * 4,
+    Mosaic: SkyCell.pixels**2 * 24,
+    Segmentation: SkyCell.pixels**2 * 4,
 }
 
 

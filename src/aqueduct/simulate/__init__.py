@@ -3,7 +3,12 @@
 from aqueduct.simulate.detector import DetectorConfig, DetectorTruth, draw_detector
 from aqueduct.simulate.level1 import Level1Config, level1
 from aqueduct.simulate.observation import Observation
-from aqueduct.simulate.program import ProgramConfig, observations, preset, presets
+from aqueduct.simulate.program import (
+    ProgramConfig,
+    observations,
+    preset,
+    presets,
+)
 from aqueduct.simulate.references import ReferenceConfig, detector_references, element_references
 from aqueduct.simulate.scene import Scene, SceneConfig, astrometric_catalog, draw_scene
 

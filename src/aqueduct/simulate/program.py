@@ -6,7 +6,7 @@ import tomllib
 from importlib.resources import files
 
 import numpy as np
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
 from aqueduct.core.config import StepConfig, nearest
 from aqueduct.core.errors import ConfigError
@@ -78,10 +78,7 @@ def preset(name: str) -> ProgramConfig:
     if name not in presets():
         raise ConfigError(f"no preset {name!r}", hint=nearest(name, presets()))
     text = (files("aqueduct.simulate") / "presets" / f"{name}.toml").read_text()
-    try:
-        return ProgramConfig(**tomllib.loads(text))
-    except ValidationError as error:
-        raise ConfigError(str(error), where=f"preset {name}") from error
+    return ProgramConfig(**tomllib.loads(text))
 
 
 def observations(config: ProgramConfig, rng: np.random.Generator) -> list[Observation]:

@@ -69,6 +69,9 @@ class ReferenceConfig(StepConfig):
         0.98, gt=0, le=1, description="Saturation reference in units of the full well"
     )
     decay: float = Field(0.05, ge=0, description="Relative error of the decay after reset")
+    distortion: float = Field(
+        5e-6, ge=0, description="RMS error of each element of the distortion's linear part"
+    )
     photom: float = Field(0.002, ge=0, description="Relative error of the zero point")
     missed: float = Field(0.02, ge=0, le=1, description="Share of bad pixels not in the mask")
     dark_exposures: int = Field(50, ge=1, description="Darks of 170 s averaged")
@@ -94,7 +97,7 @@ def detector_references(
             amplitude=truth.decay * (1 + config.decay * rng.standard_normal()),
             time_constant=truth.decay_time * (1 + config.decay * rng.standard_normal()),
         ),
-        DistortionReference(transform=aperture(truth.detector).model()),
+        distortion(truth, config, rng),
     ]
 
 
@@ -124,6 +127,21 @@ def element_references(
     }
     made[""] = [photom(truth, elements, config, rng), aperture_corrections(models)]
     return made
+
+
+def distortion(
+    truth: DetectorTruth, config: ReferenceConfig, rng: np.random.Generator
+) -> DistortionReference:
+    """The distortion followed by a small linear map about the aperture's reference point."""
+    from astropy.modeling.models import AffineTransformation2D
+
+    known = aperture(truth.detector)
+    matrix = np.eye(2) + config.distortion * rng.standard_normal((2, 2))
+    fixed = np.array([known.v2_ref, known.v3_ref])
+    error = AffineTransformation2D(matrix=matrix, translation=fixed - matrix @ fixed)
+    transform = known.model() | error
+    transform.inverse = error.inverse | known.model().inverse
+    return DistortionReference(transform=transform)
 
 
 def _estimated(value: Plane, error: float, rng: np.random.Generator) -> Plane:
