@@ -1,6 +1,6 @@
 """Level 1 to Level 2 of one official frame: Aqueduct beside romancal, in the same session.
 
-    python benchmarks/level2_against_romancal.py FRAME_uncal.asdf --kit ../shared/peers
+    python benchmarks/level2_against_romancal.py FRAME_uncal.asdf --kit KIT
 
 Both sides read the peer kit's reference cache (see its README; run its setup.sh and
 make_inputs.py first). Prints wall seconds, CPU seconds and peak memory of each side and
@@ -89,9 +89,8 @@ def compare_images(ours: Image, theirs: Image) -> None:
     print(f"(ours - theirs)/err: median      {np.median(signed):+.2e}")
     print(f"|ours - theirs|/err: median      {np.median(difference):.2e}")
     print(f"|ours - theirs|/err: 99th perc.  {np.percentile(difference, 99):.2e}")
-    print(
-        f"err ratio: median                {np.median(np.asarray(ours.err, float)[good] / err[good]):.5f}"
-    )
+    errors = np.asarray(ours.err, np.float64)[good] / err[good]
+    print(f"err ratio: median                {np.median(errors):.5f}")
     print(
         f"jump flags: ours, theirs, differ {jumps[0].mean():.5f} {jumps[1].mean():.5f} "
         f"{(jumps[0] != jumps[1]).mean():.2e}"
@@ -105,7 +104,7 @@ def _mad(values: np.ndarray) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("frame", type=Path)
-    parser.add_argument("--kit", type=Path, default=Path("../shared/peers"))
+    parser.add_argument("--kit", type=Path, required=True)
     parser.add_argument("--peer", type=Path, default=Path.home() / ".cache/aqueduct-peers")
     parser.add_argument("--out", type=Path, default=Path("build/level2_against_romancal"))
     parser.add_argument("--keep-theirs", action="store_true", help="compare with an earlier run")
@@ -150,8 +149,8 @@ def main() -> None:
         peer = metered(romancal, options.out / "romancal.log", env)
         print(f"romancal {peer}")
         print(
-            f"romancal / aqueduct: wall {peer.wall / cost.wall:.1f}, CPU {peer.cpu / cost.cpu:.1f}, "
-            f"peak memory {peer.resident / cost.resident:.1f}"
+            f"romancal / aqueduct: wall {peer.wall / cost.wall:.1f}, "
+            f"CPU {peer.cpu / cost.cpu:.1f}, peak memory {peer.resident / cost.resident:.1f}"
         )
     root = options.frame.name.removesuffix("_uncal.asdf")
     mine, other = (io.read(folder / f"{root}_cal.asdf") for folder in (ours, theirs))

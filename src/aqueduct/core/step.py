@@ -57,7 +57,7 @@ class Parameter:
     """One product or reference argument of a step."""
 
     name: str
-    kind: type
+    kind: type[Any]
     many: bool = False
 
 

@@ -3,9 +3,11 @@
 from aqueduct.io.association import read_association, write_association
 from aqueduct.io.files import read, write
 from aqueduct.io.folder import prepare_folder
+from aqueduct.io.formats import Generation
 from aqueduct.io.header import Header, peek
 
 __all__ = [
+    "Generation",
     "Header",
     "peek",
     "prepare_folder",

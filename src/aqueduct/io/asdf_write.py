@@ -19,7 +19,6 @@ from aqueduct.io.header import OWN
 from aqueduct.products import Image, Mosaic, Ramp, Raw, Segmentation
 from aqueduct.products.image import PLANES
 from aqueduct.products.meta import Meta, updated
-from aqueduct.products.window import BORDER
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -16,6 +16,7 @@ the method of the official pipeline (romancal ``linearity``, stcal).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,7 @@ def linearity(
         np.array([sum(reads) / len(reads) for reads in pattern]),
     )
     flags = linearity.dq | (bad | bad_inverse) * np.uint32(dq.NO_LIN_CORR)
-    return Ramp(data, groupdq, ramp.pixeldq | flags, ramp.meta, ramp.window)
+    return replace(ramp, data=data, groupdq=groupdq, pixeldq=ramp.pixeldq | flags)
 
 
 def _check_table(table: IntegralNonlinearityReference) -> None:

@@ -34,9 +34,7 @@ class ReferencePixelsConfig(StepConfig):
 
 
 @step(shape="frame")
-def reference_pixels(
-    raw: Raw, mask: MaskReference, config: ReferencePixelsConfig
-) -> Raw:
+def reference_pixels(raw: Raw, mask: MaskReference, config: ReferencePixelsConfig) -> Raw:
     """Set reference amplifier and border pixels aside.
 
     Parameters

@@ -15,7 +15,7 @@ frequency-weighted part of IRRC (amplifier 33) is not applied.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -104,7 +104,7 @@ def refpix(ramp: Ramp, mask: MaskReference, state: Drift, config: RefpixConfig) 
         right = min((channel + 1) * CHANNEL, stop) - first
         drift = state.values[:, channel, ramp.window.rows, None]
         np.subtract(ramp.data[:, :, left:right], drift, out=data[:, :, left:right])
-    return Ramp(data, ramp.groupdq, ramp.pixeldq, ramp.meta, ramp.window)
+    return replace(ramp, data=data)
 
 
 def _changes(

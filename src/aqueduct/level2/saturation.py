@@ -14,6 +14,8 @@ These are the rules of the official pipeline (romancal ``saturation``, stcal).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
@@ -80,7 +82,7 @@ def saturation(ramp: Ramp, saturation: SaturationReference, config: SaturationCo
         groupdq |= _grown(partly, config.grow)
         _back_up(groupdq, reads, config.backup)
     pixeldq = ramp.pixeldq | saturation.dq | unchecked * np.uint32(dq.NO_SAT_CHECK)
-    return Ramp(ramp.data, groupdq, pixeldq, ramp.meta, ramp.window)
+    return replace(ramp, groupdq=groupdq, pixeldq=pixeldq)
 
 
 def _grown(flags: Flags, reach: int) -> Flags:

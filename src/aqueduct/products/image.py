@@ -78,12 +78,11 @@ class Image(Product):
 
         return plot(self, ax, **options)
 
-    @classmethod
-    def allocate(cls, like: Image) -> Image:
-        """An image of the science area, not yet filled, with what the block ``like`` carries."""
+    def widened(self) -> Image:
+        """An image of the science area, not yet filled, with what this block carries."""
         shape = (SCIENCE_WINDOW.height, SCIENCE_WINDOW.width)
-        planes = {name: np.empty(shape, kind) for name, kind in PLANES.items()}
-        return cls(**planes, meta=like.meta, extras=like.extras)
+        planes: dict[str, Any] = {name: np.empty(shape, kind) for name, kind in PLANES.items()}
+        return Image(**planes, meta=self.meta, extras=self.extras)
 
     def paste(self, block: Image, window: Window) -> None:
         """Fill in the part of ``block`` that lies in ``window`` and on the science area."""

@@ -12,7 +12,6 @@ from aqueduct.core.step import Product
 from aqueduct.products.meta import Exposure, Meta, exposure
 from aqueduct.products.window import WHOLE, Window, cut
 
-
 Extras = dict[str, NDArray[Any]]
 
 
@@ -88,17 +87,16 @@ class Ramp(Product):
     def exposure(self) -> Exposure:
         return exposure(self.meta)
 
-    @classmethod
-    def allocate(cls, like: Ramp) -> Ramp:
-        """A ramp of the whole frame, not yet filled, with what the block ``like`` carries."""
-        resultants = like.data.shape[0]
+    def widened(self) -> Ramp:
+        """A ramp of the whole frame, not yet filled, with what this block carries."""
+        resultants = self.data.shape[0]
         shape = (WHOLE.height, WHOLE.width)
-        return cls(
+        return Ramp(
             data=np.empty((resultants, *shape), np.float32),
             groupdq=np.empty((resultants, *shape), np.uint8),
             pixeldq=np.empty(shape, np.uint32),
-            meta=like.meta,
-            extras=like.extras,
+            meta=self.meta,
+            extras=self.extras,
         )
 
     def paste(self, block: Ramp, window: Window) -> None:

@@ -31,7 +31,7 @@ class FileReference(Reference):
 
 def cut(reference: AnyReference, window: Window) -> AnyReference:
     """``reference`` with every full-frame array cut to ``window``."""
-    parts = {}
+    parts: dict[str, Any] = {}
     for entry in fields(reference):
         value = getattr(reference, entry.name)
         if isinstance(value, np.ndarray) and value.shape[-2:] in (
@@ -88,7 +88,7 @@ class InverseLinearityReference(FileReference):
 
 @dataclass(frozen=True, kw_only=True)
 class IntegralNonlinearityReference(FileReference):
-    """A/D correction: ``value`` uint16 (65536,), ``correction`` float64 (32, 65536) DN by channel."""
+    """A/D correction, DN: ``value`` uint16 (65536,), ``correction`` float64 (channel, 65536)."""
 
     reftype: ClassVar[str] = "integralnonlinearity"
     value: Frame

@@ -59,8 +59,8 @@ def stream(
     """
     halo = sum(bound.step.halo(bound.config) for bound in chain)
     rows = bands(FRAME, ROWS)
-    first = _run(frame, chain, Window(0, 0, ROWS, CHANNEL), halo)
-    whole = type(first).allocate(first)
+    first: Ramp | Image = _run(frame, chain, Window(0, 0, ROWS, CHANNEL), halo)
+    whole: Ramp | Image = first.widened()
     done: list[int] = []
 
     def one_band(band: tuple[int, int]) -> None:

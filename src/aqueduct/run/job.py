@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aqueduct.core.errors import AqueductError
+from aqueduct.io import Generation
 from aqueduct.references import References
 from aqueduct.run.meter import Reading
 from aqueduct.run.pipeline import Stage, Unit
@@ -37,7 +38,7 @@ class Job:
     stage: Stage
     configs: dict[str, dict[str, Any]]
     references: References
-    rad: str
+    rad: Generation
     skipped: tuple[str, ...] = ()
     save: tuple[str, ...] = ()
     until: str | None = None

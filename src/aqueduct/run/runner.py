@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from aqueduct import io
 from aqueduct.core.config import nearest
@@ -19,7 +19,7 @@ from aqueduct.run.forecast import Forecast, check_space, forecast
 from aqueduct.run.job import Job, Outcome
 from aqueduct.run.pipeline import Pipeline, Source, Unit, step_name
 
-RAD_DEFAULT = "2.1.0"
+RAD_DEFAULT: Final[io.Generation] = "2.1.0"
 """The newest schema generation that the released romancal reads."""
 
 
@@ -81,7 +81,7 @@ def run(
     save: Sequence[str] = (),
     skip: Sequence[str] = (),
     references: str | Path | References | None = None,
-    rad: str = RAD_DEFAULT,
+    rad: io.Generation = RAD_DEFAULT,
     jobs: int = 1,
     scheduler: str | None = None,
     watcher: Watcher | None = None,
@@ -216,7 +216,7 @@ def _between(
 def _jobs(
     resolved: Resolved,
     references: References,
-    rad: str,
+    rad: io.Generation,
     since: str | None,
     until: str | None,
     save: Sequence[str],

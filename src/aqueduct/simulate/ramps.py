@@ -31,10 +31,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aqueduct.core import dq
+from aqueduct.core.threads import bands, over
 from aqueduct.instrument.matables import MATable
 from aqueduct.instrument.readout import read_times
 from aqueduct.kernels.compile import jit
-from aqueduct.kernels.threads import bands, over
 from aqueduct.products.window import CHANNEL
 from aqueduct.simulate.detector import DetectorTruth
 
