@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aqueduct.measure.apertures import Field, Noise, annuli, circular, elliptical, noise
@@ -21,7 +21,10 @@ def inside(size, x, y, a, b, theta, fine=60):
     return within.reshape(size, fine, size, fine).mean(axis=(1, 3))
 
 
-@given(st.floats(20, 60), st.floats(20, 60), st.floats(0.05, 15), st.floats(0.05, 1), st.floats(0, 3.2))
+@settings(deadline=None)  # the first call compiles
+@given(
+    st.floats(20, 60), st.floats(20, 60), st.floats(0.05, 15), st.floats(0.05, 1), st.floats(0, 3.2)
+)
 def test_the_area_is_exact(x, y, a, ratio, theta):
     one = np.array([1.0])
     found = elliptical(
@@ -89,7 +92,9 @@ def test_noise_is_that_of_empty_apertures(block):
     rng = np.random.default_rng(8)
     white = rng.normal(size=(600 // block,) * 2)
     data = np.kron(white, np.ones((block, block))).astype(np.float32)
-    field = Field(data, np.ones_like(data), np.zeros(data.shape, bool), np.zeros(data.shape, np.int32))
+    field = Field(
+        data, np.ones_like(data), np.zeros(data.shape, bool), np.zeros(data.shape, np.int32)
+    )
     found = noise(field, [2.0, 5.0, 12.0], 5.0)
     # Pixels that share their noise in squares of b x b: b times that of independent ones.
     assert found.factors[1:] == pytest.approx(block, rel=0.08)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aqueduct.core.threads import limited
@@ -17,6 +17,7 @@ def naive(values, clip):
         values = kept
 
 
+@settings(deadline=None)  # the first call compiles
 @given(st.integers(0, 2**32 - 1), st.integers(2, 400), st.floats(-1e4, 1e4))
 def test_clipping_is_that_of_repeated_sigma_clipping(seed, size, level):
     rng = np.random.default_rng(seed)

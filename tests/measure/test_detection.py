@@ -15,6 +15,10 @@ from aqueduct.measure.detection import (
 )
 
 
+def ones(data):
+    return np.ones(data.shape, np.float32)
+
+
 def whole(data):
     return np.zeros(data.shape, bool)
 
@@ -67,7 +71,7 @@ def test_without_blending_segments_are_connected_components():
         k for k in range(1, count + 1)
         if snr[expected == k].max() >= 3 and (expected == k).sum() >= 4
     ]  # fmt: skip
-    found = segments(snr, whole(snr), config)
+    found = segments(snr, ones(snr), whole(snr), config)
     assert found.max() == len(wanted) > 5
     assert np.array_equal(found > 0, np.isin(expected, wanted))
     for k in wanted:
@@ -79,8 +83,21 @@ def test_two_peaks_are_parted_where_they_stand_out(distance, expected):
     x = np.arange(60.0)
     line = np.exp(-0.5 * ((x - 25) / 2) ** 2) + 0.5 * np.exp(-0.5 * ((x - 25 - distance) / 2) ** 2)
     snr = (50 * line * np.exp(-0.5 * ((x[:, None] - 30) / 2) ** 2)).astype(np.float32)
-    found = segments(snr, whole(snr), DetectionConfig())
+    found = segments(snr, ones(snr), whole(snr), DetectionConfig())
     assert found.max() == expected
+
+
+def test_the_noise_of_its_own_light_does_not_part_a_galaxy():
+    rng = np.random.default_rng(6)
+    y, x = np.mgrid[:600, :600] - 300
+    light = 10 * np.exp(-0.5 * ((x / 50) ** 2 + (y / 40) ** 2))
+    sky, variance = 0.006, 0.006 + 0.004 * light
+    data = (light + rng.normal(size=light.shape) * np.sqrt(variance)).astype(np.float32)
+    layer = (data, np.full_like(data, sky), whole(data))
+    snr = significance([layer], [gaussian(1.6)])
+    noise = np.sqrt(variance / sky).astype(np.float32)
+    assert segments(snr, ones(snr), whole(snr), DetectionConfig()).max() > 1
+    assert segments(snr, noise, whole(snr), DetectionConfig()).max() == 1
 
 
 def test_masked_pixels_carry_no_label_and_nan_is_no_source():
@@ -89,7 +106,7 @@ def test_masked_pixels_carry_no_label_and_nan_is_no_source():
     snr[20, 20] = np.nan
     mask = whole(snr)
     mask[12, :] = True
-    found = segments(snr, mask, DetectionConfig())
+    found = segments(snr, ones(snr), mask, DetectionConfig())
     assert found.max() == 1
     assert (found > 0).sum() == 20
     assert not found[12].any()
@@ -107,7 +124,7 @@ def test_stars_are_found_to_the_limit_and_threads_change_nothing(stars):
     template = gaussian(1.4)
     layer = (stars["data"], stars["sky"], mask)
     snr = significance([layer], [template])
-    labels = segments(snr, mask, DetectionConfig())
+    labels = segments(snr, ones(snr), mask, DetectionConfig())
     with limited(1):
         assert np.array_equal(significance([layer], [template]), snr)
     rows, columns = np.nonzero(labels)

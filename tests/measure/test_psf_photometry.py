@@ -51,7 +51,12 @@ def test_position_has_no_pixel_phase_bias(sharp_epsf, phase):
     sharp_epsf.render(*true, np.array([1000.0]), data)
     variance = np.full_like(data, 1e-2)
     fits = fit_psf(
-        field_of(data, variance), variance, sharp_epsf, np.array([15.2]), np.array([15.1]), PsfConfig()
+        field_of(data, variance),
+        variance,
+        sharp_epsf,
+        np.array([15.2]),
+        np.array([15.1]),
+        PsfConfig(),
     )
     assert (fits.x[0], fits.y[0]) == pytest.approx((true[0][0], true[1][0]), abs=1e-3)
     assert fits.flux[0] == pytest.approx(1000, rel=1e-4)
@@ -62,10 +67,8 @@ def test_neighbours_are_fitted_together(sharp_epsf):
     data = np.zeros((41, 41), np.float32)
     sharp_epsf.render(x, y, np.array([1000.0, 100.0]), data)
     variance = np.full_like(data, 1e-2)
-    start = x + [0.05, -0.1], y + [-0.05, 0.1]
-    joint = fit_psf(
-        field_of(data, variance), variance, sharp_epsf, *start, PsfConfig(psf_rounds=6)
-    )
+    start = x + np.array([0.05, -0.1]), y + np.array([-0.05, 0.1])
+    joint = fit_psf(field_of(data, variance), variance, sharp_epsf, *start, PsfConfig(psf_rounds=6))
     alone = fit_psf(
         field_of(data, variance), variance, sharp_epsf, *start, PsfConfig(psf_neighbours=0)
     )

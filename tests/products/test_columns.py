@@ -35,9 +35,7 @@ def test_columns_are_those_of_the_official_schema(kind, generation):
     required = model._instance._create_empty_catalog(
         tag=model._instance._tag, aperture_radii=radii, filters=["f062"]
     )
-    compulsory = {
-        column.name for column in declared.columns(kind, bands(kind), psf=False)
-    }
+    compulsory = {column.name for column in declared.columns(kind, bands(kind), psf=False)}
     assert set(required.colnames) <= compulsory
 
 
@@ -53,17 +51,17 @@ def test_every_error_column_exists_and_has_the_unit_of_an_error(kind):
 
 
 def test_a_column_is_found_by_its_name_with_and_without_filter():
-    assert declared.column("kron_f158_abmag_err") == declared.column("kron_abmag").of("F158").__class__(
-        "kron_f158_abmag_err", "mag(AB)", "float32", "stat.error;phot.mag",
-        "Standard error of kron_abmag",
-    )  # fmt: skip
+    assert declared.column("kron_f158_abmag_err").name == "kron_f158_abmag_err"
+    assert declared.column("kron_f158_abmag_err").unit == "mag(AB)"
     assert declared.column("x_psf").error == "x_psf_err"
     assert declared.column("x_psf_f106").error == "x_psf_f106_err"
     with pytest.raises(InputError, match="kron_flux"):
         declared.column("kron_flx")
 
 
-@pytest.mark.parametrize(("kind", "filters"), [("image", ("F158",)), ("multiband", ("F158", "F158"))])
+@pytest.mark.parametrize(
+    ("kind", "filters"), [("image", ("F158",)), ("multiband", ("F158", "F158"))]
+)
 def test_bands_must_fit_the_kind(kind, filters):
     with pytest.raises(InputError, match="each band"):
         declared.columns(kind, filters)

@@ -67,6 +67,8 @@ def sentence(outcome: Outcome) -> str:
     """What became of a unit: ``made x_cal.asdf 12.3 s 1.8 GB``."""
     if outcome.error is not None:
         return f"failed {outcome.unit.key}: {outcome.error.what}"
+    if not outcome.files:
+        return f"{outcome.status} {outcome.unit.key}"
     first, *others = [path.name for path in outcome.files]
     files = f"{first} and {len(others)} more" if others else first
     if not outcome.readings:

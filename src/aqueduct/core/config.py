@@ -9,9 +9,11 @@ from pydantic import BaseModel, ConfigDict
 
 
 class StepConfig(BaseModel):
-    """Parameters of one step: frozen, validated, no unknown keys."""
+    """Parameters of one step: frozen, validated, no unknown keys, no NaN or infinity."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
+    )
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

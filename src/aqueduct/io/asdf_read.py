@@ -122,7 +122,7 @@ def cell_of(meta: Meta, pixels: int) -> SkyCell:
         dec_center=info["dec"],
         orientation=info["orientation"],
         pixels=pixels,
-        scale=info["pixel_scale"],
+        scale=info["pixel_scale_ref"],
     )
 
 

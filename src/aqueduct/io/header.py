@@ -133,6 +133,8 @@ def _loader() -> Any:
             value = loader.construct_scalar(node)
         if "time/time-" not in suffix:
             return value
+        if isinstance(value, dict) and isinstance(value.get("value"), list | None):
+            return None  # a column of times: an array like any other
         if isinstance(value, dict):
             return Time(value["value"], format=value.get("format"), scale=value.get("scale", "utc"))
         return Time(value)

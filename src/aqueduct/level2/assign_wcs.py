@@ -36,7 +36,8 @@ def assign_wcs(image: Image, distortion: DistortionReference, config: AssignWcsC
     Returns
     -------
     Image
-        With ``wcs`` and ``meta.wcsinfo.s_region``; the arrays are shared.
+        With ``wcs`` and ``meta.wcsinfo.s_region``; the arrays are shared. What an alignment
+        of an earlier WCS found (``meta.wcs_fit_results``) is dropped.
 
     Raises
     ------
@@ -51,4 +52,6 @@ def assign_wcs(image: Image, distortion: DistortionReference, config: AssignWcsC
     rows, columns = image.data.shape
     wcs = detector_wcs(distortion.transform, wcsinfo, scale_factor, (rows, columns))
     corners = s_region(*outline(wcs, (rows, columns)))
-    return replace(image, wcs=wcs, meta=updated(image.meta, wcsinfo={"s_region": corners}))
+    meta = updated(image.meta, wcsinfo={"s_region": corners})
+    meta.pop("wcs_fit_results", None)
+    return replace(image, wcs=wcs, meta=meta)

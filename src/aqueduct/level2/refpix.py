@@ -111,9 +111,11 @@ def _changes(
     data: NDArray[Any], flags: NDArray[np.uint32]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Values less their mean over the resultants, and which pixels can be used."""
-    # The reference read and the encoding offset are the same in all resultants: they cancel.
     used = ((flags & dq.BAD_REF_PIXEL) == 0) & np.any(data != data[0], axis=0)
-    return data - data.mean(axis=0), used
+    # Whole numbers, so exact: the reference read and the encoding offset cancel, and a decoded
+    # ramp gives the same as the raw frame.
+    total = data.sum(axis=0, dtype=np.float64)
+    return (len(data) * data.astype(np.float64) - total) / len(data), used
 
 
 def _trend(changes: NDArray[np.float64], used: NDArray[np.bool_], kind: str) -> NDArray[np.float64]:

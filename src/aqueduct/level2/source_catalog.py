@@ -56,6 +56,7 @@ _IMAGE_ONLY = frozenset(
         "source_catalog",
         "statistics",
         "wcs",
+        "wcs_fit_results",
     )
 )
 _PHASES = (-0.375, -0.125, 0.125, 0.375)
@@ -167,10 +168,11 @@ def _found(
     mask |= ~(quiet > 0)
     first = data - background(data, mask, config.box).level
     template = _template(model)
-    labels = segments(significance([(first, quiet, mask)], [template]), mask, config)
+    noise = (err / np.sqrt(np.where(mask, 1, quiet))).astype(np.float32)
+    labels = segments(significance([(first, quiet, mask)], [template]), noise, mask, config)
     level = background(data, mask | grown(labels, config.grow), config.box).level
     data = data - level
-    labels = segments(significance([(data, quiet, mask)], [template]), mask, config)
+    labels = segments(significance([(data, quiet, mask)], [template]), noise, mask, config)
     return Field(data, err * err, mask, labels), quiet
 
 

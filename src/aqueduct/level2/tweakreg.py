@@ -32,6 +32,7 @@ from aqueduct.geometry.pixelmap import PixelMap
 from aqueduct.geometry.tangent import Floats, TangentPlane, center
 from aqueduct.geometry.wcs import corrected_wcs, uncorrected_wcs
 from aqueduct.instrument.detectors import PIXEL_SCALE
+from aqueduct.measure.sources import best_position
 from aqueduct.products.catalog import Catalog
 from aqueduct.products.image import Image
 from aqueduct.products.meta import updated
@@ -55,6 +56,9 @@ SKY_COLUMNS: Final = {
     "_psf": "_psf",
 }
 """Ending of each pair of ra, dec columns, and of the x, y columns it comes from."""
+
+BEST: Final = {"ra_centroid_win", "ra_psf", "ra_psf_err", "is_extended", "psf_flags"}
+"""Columns by which the position of a source is chosen."""
 
 
 class TweakregConfig(StepConfig):
@@ -317,4 +321,6 @@ def _relocated(catalog: Catalog, pixel_map: PixelMap) -> Catalog:
             columns[f"ra{sky}"], columns[f"dec{sky}"] = pixel_map.to_sky(
                 columns[f"x{pixel}"], columns[f"y{pixel}"]
             )
+    if set(columns) >= BEST:
+        columns.update(best_position(columns))
     return replace(catalog, columns=columns)

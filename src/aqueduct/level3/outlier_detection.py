@@ -160,7 +160,7 @@ def _drizzled(
             total = sums if total is None else total + sums
     if total is None:
         return None
-    weight = np.where(covered >= config.coverage, total[1], np.nan)
+    weight = np.where((covered >= config.coverage) & (total[1] > 0), total[1], np.nan)
     value, variance = total[0] / weight, (total[2] + total[3]) / weight**2
     return value.astype(np.float32), variance.astype(np.float32)
 

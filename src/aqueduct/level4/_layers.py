@@ -45,14 +45,27 @@ def quiet(mosaic: Mosaic, box: int) -> Layer:
     mask |= ~(rnoise > 0)
     ratio = np.divide(mosaic.var_poisson, rnoise, out=np.zeros_like(data), where=~mask)
     share = background(ratio, mask, box).level
-    return data, rnoise * (1 + np.maximum(share, 0)), mask
+    return data, np.asarray(rnoise * (1 + np.maximum(share, 0)), np.float32), mask
 
 
-def sources(layers: Sequence[Layer], scale: float, config: TemplatesConfig) -> NDArray[np.int32]:
-    """Segments of one or several co-adds; ``scale`` in arcsec per pixel."""
+def sources(
+    mosaics: Sequence[Mosaic], layers: Sequence[Layer], config: TemplatesConfig
+) -> NDArray[np.int32]:
+    """Segments of one or several co-adds; ``layers`` as :func:`quiet` gives them."""
+    scale = mosaics[0].cell.scale * 3600
     templates = [gaussian(width / scale) for width in config.fwhm]
     mask = np.logical_and.reduce([layer[2] for layer in layers])
-    return segments(significance(layers, templates), mask, config)
+    return segments(significance(layers, templates), _noise(mosaics, layers), mask, config)
+
+
+def _noise(mosaics: Sequence[Mosaic], layers: Sequence[Layer]) -> Plane:
+    """Standard deviation of the weighted mean with sources over that without."""
+    whole, weights = (np.zeros(layers[0][0].shape, np.float32) for _ in range(2))
+    for mosaic, (_, sky, mask) in zip(mosaics, layers, strict=True):
+        weight = np.where(mask, np.float32(0), 1 / sky)
+        whole += weight**2 * np.where(mask, np.float32(0), mosaic.err**2)
+        weights += weight
+    return np.sqrt(np.divide(whole, weights, out=np.ones_like(whole), where=weights > 0))
 
 
 def same_cell(mosaics: Sequence[Mosaic]) -> None:

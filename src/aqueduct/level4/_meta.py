@@ -54,15 +54,16 @@ def _joined(one: Any, other: Any) -> Any:
 def _times(metas: Sequence[Meta]) -> dict[str, Any]:
     infos = [meta["coadd_info"] for meta in metas]
     total = sum(info["exposure_time"] for info in infos)
-    start = infos[0]["time_mean"]
-    late = sum((info["time_mean"] - start) * (info["exposure_time"] / total) for info in infos[1:])
+    mean = start = infos[0]["time_mean"]
+    for info in infos[1:]:
+        mean = mean + (info["time_mean"] - start) * (info["exposure_time"] / total)
     largest = [info["max_exposure_time"] for info in infos if "max_exposure_time" in info]
     return {
         **infos[0],
         **({"max_exposure_time": max(largest)} if largest else {}),
         "time_first": min(info["time_first"] for info in infos),
         "time_last": max(info["time_last"] for info in infos),
-        "time_mean": start + late if len(infos) > 1 else start,
+        "time_mean": mean,
         "exposure_time": total / len(infos),
     }
 

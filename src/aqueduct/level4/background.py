@@ -46,7 +46,6 @@ def background(mosaic: Mosaic, config: BackgroundConfig) -> Mosaic:
     """
     data, variance, mask = _layers.quiet(mosaic, config.box)
     first = data - mesh(data, mask, config.box).level
-    scale = mosaic.cell.scale * 3600
-    labels = _layers.sources([(first, variance, mask)], scale, config)
+    labels = _layers.sources([mosaic], [(first, variance, mask)], config)
     level = mesh(data, mask | grown(labels, config.grow), config.box).level
     return replace(mosaic, data=(mosaic.data - level).astype(np.float32))

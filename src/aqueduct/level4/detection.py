@@ -49,6 +49,6 @@ def detection(mosaics: list[Mosaic], config: DetectionConfig) -> Segmentation:
     """
     _layers.same_cell(mosaics)
     layers = [_layers.quiet(mosaic, config.box) for mosaic in mosaics]
-    labels = _layers.sources(layers, mosaics[0].cell.scale * 3600, config)
+    labels = _layers.sources(mosaics, layers, config)
     kind, meta = catalog_meta(mosaics)
     return Segmentation(labels.astype(np.uint32), meta, kind, mosaics[0].wcs)

@@ -43,6 +43,8 @@ from aqueduct.psf.optical import optical_epsf
 _VIRTUAL = 0.05
 """Arcsec of the pixels in ``flagged_spatial_id``."""
 _DETECTOR = "WFI01"
+_STAMP = 121
+"""Samples on a side of the model PSF; the ratio of two apertures needs no wings."""
 
 
 class PhotometryConfig(StepConfig):
@@ -195,7 +197,7 @@ def point_ratio(element: str, pixfrac: float, scale: float) -> float:
     The ePSF is widened by the shrunk detector pixel and the co-add's pixel, as a Gaussian
     of their variance, w^2 / 12 each; ``scale`` in arcsec per pixel.
     """
-    model = optical_epsf(_DETECTOR, element, grid=(2043.5,))
+    model = optical_epsf(_DETECTOR, element, grid=(2043.5,), size=_STAMP)
     sample = PIXEL_SCALE / model.oversample
     width = np.sqrt(((pixfrac * PIXEL_SCALE) ** 2 + scale**2) / 12) / sample
     stamp = gaussian_filter(model.psf[0], width).astype(np.float32)

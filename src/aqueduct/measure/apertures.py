@@ -221,11 +221,9 @@ def _grid(shape: tuple[int, ...], radius: float) -> tuple[Vector, Vector]:
 
 
 @jit
-def usable(
-    data: Plane, variance: Plane, mask: Mask, labels: Labels, own: int, row: int, column: int
-) -> bool:
+def usable(mask: Mask, labels: Labels, own: int, row: int, column: int) -> bool:
     """Whether a pixel is on the image, not masked and not another's (``own`` 0: anyone's)."""
-    if row < 0 or column < 0 or row >= data.shape[0] or column >= data.shape[1]:
+    if row < 0 or column < 0 or row >= mask.shape[0] or column >= mask.shape[1]:
         return False
     if mask[row, column]:
         return False
@@ -245,10 +243,10 @@ def pixel(
     y: float,
 ) -> tuple[float, float, bool]:
     """Value and variance of a pixel, or of the one opposite about (x, y); whether it is itself."""
-    if usable(data, variance, mask, labels, own, row, column):
+    if usable(mask, labels, own, row, column):
         return float(data[row, column]), float(variance[row, column]), True
     row, column = int(np.rint(2 * y - row)), int(np.rint(2 * x - column))
-    if usable(data, variance, mask, labels, own, row, column):
+    if usable(mask, labels, own, row, column):
         return float(data[row, column]), float(variance[row, column]), False
     return 0.0, 0.0, False
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,20 +11,23 @@ from typing import Any
 import numpy as np
 
 from aqueduct import io
-from aqueduct.geometry import PixelMap, TangentPlane
+from aqueduct.geometry import SkyCell, contains, parse_s_region
 from aqueduct.io.table import read_table
 from aqueduct.pipelines.associate import associate
 from aqueduct.pipelines.compare import Comparison, Measured, Truth, compare
 from aqueduct.pipelines.make_references import make
-from aqueduct.pipelines.simulation import SCENE, STARS, program_of, simulate_l1, truth_file
+from aqueduct.pipelines.simulation import STARS, program_of, simulate_l1, truth_file
 from aqueduct.products import Association, Catalog, Mosaic
 from aqueduct.products.references import ApcorrReference, AstrometricReference
+from aqueduct.products.window import SCIENCE
 from aqueduct.references import References, load
 from aqueduct.run import Source, Watcher, run
 from aqueduct.run.meter import Meter, Reading
 from aqueduct.simulate.scene import STAR
 
 PRESET = "demo"
+EDGE = 30
+"""Pixels from the edge within which sources are left out of the comparison."""
 
 
 @dataclass
@@ -138,14 +141,11 @@ def _associate(images: list[Path], folder: Path) -> list[Path]:
 
 def _coverage(cell: str, found: list[Association], sources: list[Source]) -> tuple[float, str]:
     """Share of a grid over the cell's area on images, summed over them; ties by name."""
-    from aqueduct.geometry import SkyCell, contains, parse_s_region
-
     info = next(one for one in found if one.target == cell).skycell_wcs_info
     sky = SkyCell.from_wcs_info(info)
-    plane = TangentPlane(sky.ra_projection, sky.dec_projection, sky.x0, sky.y0, sky.scale)
     grid = np.linspace(0, sky.pixels - 1, 25)
     x, y = (axis.ravel() for axis in np.meshgrid(grid, grid))
-    ra, dec = plane.to_sky(x, y)
+    ra, dec = sky.plane.to_sky(x, y)
     shares = [
         float(
             np.mean(contains(*parse_s_region(source.header.meta["wcsinfo"]["s_region"]), ra, dec))
@@ -171,23 +171,30 @@ def _compare(out: Path, root: Path, report: Report) -> dict[str, Comparison]:
     return made
 
 
+def _truth(out: Path, images: Sequence[Path]) -> dict[str, Any]:
+    """True sources on any of some exposures of one filter, where they were at that time."""
+    tables = [
+        read_table(truth_file(out / "level1" / path.name.replace("_cal.asdf", "_uncal.asdf")))[0]
+        for path in images
+    ]
+    joined = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+    _, first = np.unique(joined["source"], return_index=True)
+    return {name: values[first] for name, values in joined.items()}
+
+
 def _image(out: Path, path: Path) -> Comparison:
     catalog = io.read(path.with_name(path.name.replace("_cal.asdf", "_cat.parquet")))
     assert isinstance(catalog, Catalog)
-    name = path.name.replace("_cal.asdf", "_uncal.asdf")
-    table, _ = read_table(truth_file(out / "level1" / name))
-    truth = Truth(table["ra"], table["dec"], table["flux"], table["kind"] == STAR)
-    measured = Measured(
-        *(
-            np.asarray(catalog[name], float)
-            for name in ("ra_psf", "dec_psf", "psf_flux", "psf_flux_err")
-        )
-    )
-    edge = 20.0
-    inside = (np.abs(table["x"] - 2043.5) < 2044 - edge) & (
-        np.abs(table["y"] - 2043.5) < 2044 - edge
-    )
-    return compare(measured, truth, inside)
+    names = ("ra_psf", "dec_psf", "psf_flux", "psf_flux_err")
+    measured = Measured(*(np.asarray(catalog[name], float) for name in names))
+    true = _truth(out, [path])
+    middle, half = (SCIENCE - 1) / 2, SCIENCE / 2 - EDGE
+    inside = (np.abs(true["x"] - middle) < half) & (np.abs(true["y"] - middle) < half)
+    return compare(measured, _stars(true), inside)
+
+
+def _stars(true: dict[str, Any]) -> Truth:
+    return Truth(true["ra"], true["dec"], true["flux"], true["kind"] == STAR)
 
 
 def _coadd(out: Path, root: Path, coadd: Mosaic, report: Report) -> Comparison:
@@ -195,15 +202,14 @@ def _coadd(out: Path, root: Path, coadd: Mosaic, report: Report) -> Comparison:
     catalog = io.read(report.catalogs[0])
     assert isinstance(catalog, Catalog)
     element = coadd.optical_element
-    scene, _ = read_table(out / "level1" / SCENE)
-    truth = Truth(
-        scene["ra"], scene["dec"], scene[f"flux_{element.lower()}"], scene["kind"] == STAR
+    images = [path for path in report.images if path.name.split("_")[3] == element.lower()]
+    truth = _stars(_truth(out, images))
+    share = _share_within(0.4, element, root, images[0])
+    band = f"_{element.lower()}" if catalog.kind == "multiband" else ""
+    flux, error = (
+        np.asarray(catalog[f"aper04{band}_flux{ending}"], float) / share for ending in ("", "_err")
     )
-    share = _share_within(0.4, element, root, report.images[0])
-    band = f"_{element.lower()}" if f"aper04_{element.lower()}_flux" in catalog.columns else ""
-    flux = np.asarray(catalog[f"aper04{band}_flux"], float) / share
-    error = np.asarray(catalog[f"aper04{band}_flux_err"], float) / share
-    ra, dec = (np.asarray(catalog[name], float) for name in ("ra_centroid", "dec_centroid"))
+    ra, dec = (np.asarray(catalog[name], float) for name in ("ra", "dec"))
     return compare(Measured(ra, dec, flux, error), truth, _covered(truth, coadd))
 
 
@@ -217,11 +223,10 @@ def _share_within(radius: float, element: str, root: Path, image: Path) -> float
 
 def _covered(truth: Truth, coadd: Mosaic) -> Any:
     """True sources where every exposure contributed."""
-    sky = PixelMap.from_gwcs(coadd.wcs, coadd.data.shape)
-    x, y = (np.round(value).astype(int) for value in sky.to_pixel(truth.ra, truth.dec))
-    edge, size = 30, coadd.data.shape[0]
-    on = (x >= edge) & (x < size - edge) & (y >= edge) & (y < size - edge)
+    x, y = coadd.cell.plane.to_pixel(truth.ra, truth.dec)
+    size = coadd.data.shape[0]
+    on = (np.abs(x - size / 2) < size / 2 - EDGE) & (np.abs(y - size / 2) < size / 2 - EDGE)
     full = int(np.bitwise_or.reduce(coadd.context[0].ravel()))
     inside = np.zeros(len(x), bool)
-    inside[on] = coadd.context[0][y[on], x[on]] == full
+    inside[on] = coadd.context[0][np.round(y[on]).astype(int), np.round(x[on]).astype(int)] == full
     return inside

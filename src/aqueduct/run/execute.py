@@ -22,11 +22,11 @@ from aqueduct.products.meta import updated
 from aqueduct.products.references import FileReference
 from aqueduct.references import References
 from aqueduct.run import blocks
-from aqueduct.run.finish import finished
+from aqueduct.run.finish import finished, identified
 from aqueduct.run.job import Job, Outcome, Report
 from aqueduct.run.meter import Meter, Reading
 from aqueduct.run.pipeline import Unit
-from aqueduct.run.target import Target, aim, checkpoint, complete, restarts
+from aqueduct.run.target import Target, aim, checkpoint, complete, restarts, revised_with
 
 Bag = dict[type[Product], list[Any]]
 """The products in hand, by type, one for each member."""
@@ -73,7 +73,8 @@ def _load(unit: Unit, target: Target) -> tuple[Bag, int]:
         product = io.read(path)
         if _needed(target.steps[position:]) <= {type(product), *given}:
             fresh = _forgotten(product, target.steps[position:])
-            return {**given, type(product): [fresh]}, position
+            before = _unrevised(fresh, revised_with(path, target))
+            return {**given, type(product): [before]}, position
     bag = given
     for path in unit.inputs:
         product = io.read(path)
@@ -96,6 +97,15 @@ def _forgotten(product: Any, steps: Sequence[Step]) -> Any:
         return product
     new = {name: "INCOMPLETE" for name in again if name in status}
     return replace(product, meta=updated(product.meta, cal_step=new))
+
+
+def _unrevised(product: Any, kinds: set[str]) -> Any:
+    """``product`` without the references of a later stage, which will record them again."""
+    record = product.meta.get("ref_file")
+    if not record or not kinds:
+        return product
+    kept = {kind: name for kind, name in record.items() if kind not in kinds}
+    return replace(product, meta={**product.meta, "ref_file": kept})
 
 
 def _needed(steps: Sequence[Step]) -> set[type[Product]]:
@@ -121,6 +131,7 @@ def _run(
         stop = _chain_end(target.steps, position, job.save)
         names = "+".join(step.name for step in target.steps[position:stop])
         report(names, 0.0)
+        _identify(bag, target)
         with Meter() as meter:
             if target.steps[position].shape == "block":
                 advance = _advance(report, names)
@@ -134,6 +145,13 @@ def _run(
                 _write(product, checkpoint(unit, last.name), target, stop, unit, job)
         position = stop
     return readings
+
+
+def _identify(bag: Bag, target: Target) -> None:
+    """Give what will be written its name: made anew or taken over, steps see the same."""
+    for kind, paths in target.outputs.items():
+        if len(bag.get(kind, ())) == len(paths):
+            bag[kind] = [identified(*pair) for pair in zip(bag[kind], paths, strict=True)]
 
 
 def _advance(report: Report, names: str) -> Callable[[float], None]:
@@ -227,5 +245,5 @@ def _write(product: Any, path: Path, target: Target, steps: int, unit: Unit, job
     recipe = target.after(steps)
     if path in target.earlier:
         recipe = recipe.revising(target.earlier[path])
-    ready = finished(product, path, recipe, target, unit.meta)
+    ready = finished(product, path, recipe, target.steps[:steps], target, unit.meta)
     io.write(ready, path, rad=job.rad, recipe=recipe.to_dict())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from aqueduct.core.step import Step
 from aqueduct.products import Image, Mosaic
 from aqueduct.products.meta import updated
 from aqueduct.references import crds_record
@@ -39,8 +40,19 @@ L3_CAL_STEPS = ("flux", "outlier_detection", "resample", "skymatch")
 _CAL_STEPS: Mapping[type, tuple[str, ...]] = {Image: L2_CAL_STEPS, Mosaic: L3_CAL_STEPS}
 
 
+def identified(product: Any, path: Path) -> Any:
+    """``product`` under the name and level it will have, for what is derived from it."""
+    blocks = {"product_type": "l2"} if isinstance(product, Image) else {}
+    return replace(product, meta=updated(product.meta, filename=path.name, **blocks))
+
+
 def finished(
-    product: Any, path: Path, recipe: Recipe, target: Target, extra: Mapping[str, Any]
+    product: Any,
+    path: Path,
+    recipe: Recipe,
+    steps: Sequence[Step],
+    target: Target,
+    extra: Mapping[str, Any],
 ) -> Any:
     """``product`` with its metadata complete.
 
@@ -51,30 +63,32 @@ def finished(
         Where it will be written.
     recipe : Recipe
         What made it.
+    steps : sequence of Step
+        Those of the run that it went through.
     target : Target
-        The steps and references of the run.
+        What the run makes.
     extra : mapping
         Metadata blocks that come from the unit of work, such as the association.
     """
     blocks: dict[str, Any] = {
-        "filename": path.name,
         "calibration_software_name": "Aqueduct",
         "calibration_software_version": version("roman-aqueduct"),
         **extra,
     }
-    if isinstance(product, Image):
-        blocks["product_type"] = "l2"
     if type(product) in _CAL_STEPS:
         blocks["cal_logs"] = [f"{link.step}: {json.dumps(link.config)}" for link in recipe.links]
-        blocks["cal_step"] = _cal_step(product, recipe, target)
-    if not isinstance(product, Mosaic) and "ref_file" in product.meta:
+        blocks["cal_step"] = _cal_step(product, steps, target.skipped)
+    if target.used and not isinstance(product, Mosaic) and "ref_file" in product.meta:
         blocks["ref_file"] = crds_record(
             {kind: entry["name"] for kind, entry in target.used.items()}, target.context
         )
-    return replace(product, meta=updated(product.meta, **blocks))
+    named = identified(product, path)
+    return replace(named, meta=updated(named.meta, **blocks))
 
 
-def _cal_step(product: Image | Mosaic, recipe: Recipe, target: Target) -> dict[str, str]:
+def _cal_step(
+    product: Image | Mosaic, steps: Sequence[Step], skipped: Sequence[str]
+) -> dict[str, str]:
     """Status of every step the schema names.
 
     A step may report its own status (FAILED, SKIPPED) in ``meta.cal_step``; otherwise one
@@ -82,10 +96,10 @@ def _cal_step(product: Image | Mosaic, recipe: Recipe, target: Target) -> dict[s
     """
     own = product.meta.get("cal_step", {})
     status = {name: own.get(name, "INCOMPLETE") for name in _CAL_STEPS[type(product)]}
-    for step in target.steps:
+    for step in steps:
         if step.cal_step in status and status[step.cal_step] == "INCOMPLETE":
             status[step.cal_step] = "COMPLETE"
-    for name in recipe.skipped:
+    for name in skipped:
         if name in status:
             status[name] = "SKIPPED"
     return status

@@ -13,13 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aqueduct.core.errors import AqueductError, ConfigError, InputError
+from aqueduct.core.errors import ConfigError, InputError
 from aqueduct.run.execute import execute
 from aqueduct.run.job import Job, Outcome, Report
 from aqueduct.run.pipeline import Missing, Unit
 
 if TYPE_CHECKING:
     from distributed import Client
+
+_LOST = ("failed", "waiting")
+"""Statuses of units whose products are not there."""
 
 Watch = Callable[[Unit, Outcome | None, str, float], None]
 """Told (unit, outcome or None while it runs, step, fraction done)."""
@@ -32,8 +35,8 @@ def depends_on(unit: Unit, units: Sequence[Unit]) -> list[Unit]:
     return [other for other in before if wanted & set(other.files)]
 
 
-def _ready(unit: Unit, failed: set[Path], missing: Missing) -> Unit | AqueductError:
-    """The unit as it can run, given the files that could not be made."""
+def _ready(unit: Unit, failed: set[Path], missing: Missing) -> Unit | Outcome:
+    """The unit as it can run, or what becomes of it, given the files that could not be made."""
     lost = [path for path in unit.inputs if path in failed]
     if not lost:
         return unit
@@ -44,11 +47,14 @@ def _ready(unit: Unit, failed: set[Path], missing: Missing) -> Unit | AqueductEr
             for kind, paths in unit.outputs.items()
         }
         return replace(unit, inputs=left, outputs=outputs)
-    return InputError(
+    if missing == "wait":
+        return Outcome(unit, "waiting")
+    error = InputError(
         f"{len(lost)} of {len(unit.inputs)} members could not be made",
         where=f"{unit.stage} {unit.key}",
         hint=f"mend the cause for {lost[0].name} and run again; what is complete is kept",
     )
+    return Outcome(unit, "failed", error=error)
 
 
 def run_here(units: Sequence[Unit], jobs: dict[str, Job], watch: Watch) -> Iterator[Outcome]:
@@ -56,11 +62,11 @@ def run_here(units: Sequence[Unit], jobs: dict[str, Job], watch: Watch) -> Itera
     failed: set[Path] = set()
     for unit in units:
         ready = _ready(unit, failed, jobs[unit.stage].stage.missing)
-        if isinstance(ready, AqueductError):
-            outcome = Outcome(unit, "failed", error=ready)
+        if isinstance(ready, Outcome):
+            outcome = ready
         else:
             outcome = execute(ready, jobs[unit.stage], _reporter(unit, watch))
-        if outcome.status == "failed":
+        if outcome.status in _LOST:
             failed.update(unit.files)
         watch(unit, outcome, "", 1.0)
         yield outcome
@@ -87,20 +93,16 @@ def run_on(
         )
         futures[unit.name], of[future] = future, unit
         watch(unit, None, "queued", 0.0)
-    for future in as_completed(list(of)):
+    for future in as_completed(list(of), loop=client.loop):
         outcome: Outcome = future.result()
         watch(of[future], outcome, "", 1.0)
         yield outcome
 
 
 def _execute_after(unit: Unit, job: Job, before: Sequence[Outcome]) -> Outcome:
-    failed = {
-        path for outcome in before if outcome.status == "failed" for path in outcome.unit.files
-    }
+    failed = {path for outcome in before if outcome.status in _LOST for path in outcome.unit.files}
     ready = _ready(unit, failed, job.stage.missing)
-    if isinstance(ready, AqueductError):
-        return Outcome(unit, "failed", error=ready)
-    return execute(ready, job)
+    return ready if isinstance(ready, Outcome) else execute(ready, job)
 
 
 @contextmanager

@@ -29,6 +29,8 @@ class Job:
         Parameter values by step name.
     rad : str
         Schema generation to write.
+    skipped, skipped_status : tuple of str
+        Steps left out, and the names under which ``meta.cal_step`` records them.
     save : tuple of str
         Steps after which a checkpoint is written.
     threads : int
@@ -40,6 +42,7 @@ class Job:
     references: References
     rad: Generation
     skipped: tuple[str, ...] = ()
+    skipped_status: tuple[str, ...] = ()
     save: tuple[str, ...] = ()
     until: str | None = None
     since: str | None = None
@@ -48,7 +51,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a unit: ``made``, ``kept`` (already there) or ``failed``."""
+    """What became of a unit: ``made``, ``kept`` (already there), ``failed`` or ``waiting``."""
 
     unit: Unit
     status: str

@@ -138,7 +138,7 @@ def run(
     expected = forecast(resolved.pipeline, units, max(jobs, 1))
     check_space(folder, expected.disk)
     watcher.planned(units, expected)
-    work = _jobs(resolved, store, rad, since, until, save)
+    work = _jobs(resolved, _recorded(chosen, resolved), store, rad, since, until, save)
     outcomes = _run(units, work, jobs, scheduler, watcher, folder)
     summary = Summary(tuple(outcomes))
     if check and summary.errors:
@@ -213,8 +213,18 @@ def _between(
     return [unit for unit in units if first <= names.index(unit.stage) <= last]
 
 
+def _recorded(pipeline: Pipeline, resolved: Resolved) -> tuple[str, ...]:
+    """Names under which ``meta.cal_step`` records the steps left out."""
+    if not resolved.skipped:
+        return ()
+    steps = pipeline.steps()
+    names = (steps[name].cal_step for name in resolved.skipped if name in steps)
+    return tuple(name for name in names if name is not None)
+
+
 def _jobs(
     resolved: Resolved,
+    skipped_status: tuple[str, ...],
     references: References,
     rad: io.Generation,
     since: str | None,
@@ -229,6 +239,7 @@ def _jobs(
             references=references,
             rad=rad,
             skipped=resolved.skipped,
+            skipped_status=skipped_status,
             save=tuple(save),
             since=since,
             until=until,

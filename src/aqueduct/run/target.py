@@ -36,9 +36,11 @@ class Target:
     used : dict
         Name and sha256 of every reference file, by type.
     context : str
-        The CRDS context they were selected by.
+        The CRDS context they were selected by; empty if no step needs any.
     earlier : dict of Path to Recipe
         For outputs that revise an input: that input's recipe before the revision.
+    skipped : tuple of str
+        Names under which ``meta.cal_step`` records the steps left out.
     """
 
     steps: list[Step]
@@ -50,6 +52,7 @@ class Target:
     used: Used
     context: str
     earlier: dict[Path, Recipe]
+    skipped: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -85,8 +88,9 @@ def aim(unit: Unit, job: Job) -> Target:
         outputs=outputs,
         metas=metas,
         used=used,
-        context=job.references.context,
+        context=job.references.context if used else "",
         earlier=_earlier(unit, headers),
+        skipped=job.skipped_status,
     )
 
 
@@ -173,6 +177,14 @@ def _recipe_of(path: Path) -> Recipe | None:
     except InputError:
         return None
     return Recipe.from_dict(recipe) if recipe else None
+
+
+def revised_with(path: Path, target: Target) -> set[str]:
+    """Reference types that a later stage, not ``target``, used on the file at ``path``."""
+    recipe = _recipe_of(path)
+    if recipe is None or recipe.earlier is None:
+        return set()
+    return {kind for link in recipe.links for kind in link.references} - set(target.used)
 
 
 def restarts(unit: Unit, target: Target) -> list[tuple[Path, int]]:

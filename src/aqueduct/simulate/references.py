@@ -52,7 +52,7 @@ _DEGREE: Final = 6
 _LARGEST: Final = 0.075
 """Largest s F of the fit to h; the default detector stays below 0.055."""
 _SPECTRAL_TYPES: Final = ("A0V", "G2V", "M5V")
-_APERTURES: Final = np.arange(0.1, 0.95, 0.05)
+_APERTURES: Final = np.arange(0.05, 0.99, 0.01)
 """Shares of the light for which aperture radii are tabulated."""
 NJY_TO_MJY: Final = 1e-15
 
