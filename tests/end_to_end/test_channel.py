@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sameness import assert_same, products
-from scipy import ndimage
 
 from aqueduct import io
 from aqueduct.core import dq
@@ -19,7 +18,7 @@ from aqueduct.io.formats import FORMATS, full_tag, tag_name
 from aqueduct.io.table import read_table
 from aqueduct.pipelines.associate import associate
 from aqueduct.pipelines.compare import Comparison, Measured, Truth, compare
-from aqueduct.pipelines.simulation import SCENE, truth_file
+from aqueduct.pipelines.simulation import truth_file
 from aqueduct.products import Association, Catalog, Image, Mosaic, Ramp
 from aqueduct.products.references import ApcorrReference
 from aqueduct.references import References
@@ -131,6 +130,7 @@ def test_a_users_step_joins_the_pipeline(call, frame, tmp_path):
 def assert_official(paths: Iterable[Path], generation: str) -> None:
     """Assert that products validate with the official package, as that generation."""
     from astropy.table import Table
+    from pyarrow import parquet
     from roman_datamodels import datamodels
 
     count = 0
@@ -143,10 +143,10 @@ def assert_official(paths: Iterable[Path], generation: str) -> None:
         elif path.name.endswith("_cat.parquet"):
             header = io.peek(path)
             name = next(name for name, form in FORMATS.items() if form.model == header.model)
-            model = getattr(datamodels, header.model).create_minimal(
-                tag=full_tag(name, generation)
-            )
-            model["meta"], model["source_catalog"] = header.meta, Table.read(path)
+            model = getattr(datamodels, header.model).create_minimal(tag=full_tag(name, generation))
+            found = parquet.read_table(path)
+            columns = {name: found[name].to_numpy() for name in found.column_names}
+            model["meta"], model["source_catalog"] = header.meta, Table(columns)
             model.validate()
         else:
             continue
@@ -155,9 +155,7 @@ def assert_official(paths: Iterable[Path], generation: str) -> None:
 
 
 def test_the_default_generation_validates(frame, level2, level3, level4):
-    assert_official(
-        [frame.raw, *level2.iterdir(), *level3.iterdir(), *level4.iterdir()], "2.1.0"
-    )
+    assert_official([frame.raw, *level2.iterdir(), *level3.iterdir(), *level4.iterdir()], "2.1.0")
 
 
 def test_the_newer_generation_validates(frame, tmp_path):
@@ -171,15 +169,20 @@ def test_the_newer_generation_validates(frame, tmp_path):
 
 
 # -------------------------------------------------------------------------------- the truth
+def truth_of(frame):
+    """The sources on the detector, where they were that day, and which are well inside."""
+    table, _ = read_table(truth_file(frame.raw))
+    away = 2044 - EDGE
+    inside = (np.abs(table["x"] - 2043.5) < away) & (np.abs(table["y"] - 2043.5) < away)
+    return Truth(table["ra"], table["dec"], table["flux"], table["kind"] == STAR), inside
+
+
 def test_level_2_is_true_to_the_sky(frame, level2):
     catalog = io.read(made(level2, "_cat.parquet"))
     assert isinstance(catalog, Catalog)
-    table, _ = read_table(truth_file(frame.raw))
-    truth = Truth(table["ra"], table["dec"], table["flux"], table["kind"] == STAR)
+    truth, inside = truth_of(frame)
     names = ("ra_psf", "dec_psf", "psf_flux", "psf_flux_err")
     measured = Measured(*(np.asarray(catalog[name], float) for name in names))
-    away = 2044 - EDGE
-    inside = (np.abs(table["x"] - 2043.5) < away) & (np.abs(table["y"] - 2043.5) < away)
     assert_true(compare(measured, truth, inside), least=200)
 
 
@@ -188,8 +191,7 @@ def test_level_4_is_true_to_the_sky(frame, level2, level3, level4):
     coadd = io.read(made(level3, "_coadd.asdf"))
     assert isinstance(catalog, Catalog)
     assert isinstance(coadd, Mosaic)
-    scene, _ = read_table(frame.raw.with_name(SCENE))
-    truth = Truth(scene["ra"], scene["dec"], scene["flux_f158"], scene["kind"] == STAR)
+    truth, inside = truth_of(frame)
     meta = io.peek(made(level2, "_cal.asdf")).meta
     row = References(frame.references).get(ApcorrReference, meta).table["F158"]
     pixels = 0.4 / np.degrees(np.sqrt(meta["photometry"]["pixel_area"])) / 3600
@@ -199,13 +201,9 @@ def test_level_4_is_true_to_the_sky(frame, level2, level3, level4):
         for name in ("ra_centroid", "dec_centroid", "aper04_flux", "aper04_flux_err")
     ]
     measured = Measured(columns[0], columns[1], columns[2] / share, columns[3] / share)
-    size = coadd.data.shape[0]
     x, y = PixelMap.from_gwcs(coadd.wcs, coadd.data.shape).to_pixel(truth.ra, truth.dec)
-    on = (np.minimum(x, y) > EDGE) & (np.maximum(x, y) < size - 1 - EDGE)
-    covered = np.zeros(len(x), bool)
-    near = ndimage.minimum_filter(coadd.context[0] > 0, 2 * EDGE + 1)
-    covered[on] = near[np.rint(y[on]).astype(int), np.rint(x[on]).astype(int)]
-    assert_true(compare(measured, truth, covered), least=60)
+    inside &= (np.minimum(x, y) > EDGE) & (np.maximum(x, y) < coadd.data.shape[0] - 1 - EDGE)
+    assert_true(compare(measured, truth, inside), least=40)
 
 
 def assert_true(found: Comparison, least: int) -> None:

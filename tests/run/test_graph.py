@@ -90,7 +90,9 @@ def test_workers_see_an_edited_step(take, scheduler, tmp_path):
 def test_a_failing_unit_costs_its_dependents_only(take, images, scheduler, tmp_path):
     summary = take(
         tmp_path / "out",
-        config=replaced(tmp_path, "scale", "data == 666", f'meta["filename"] == "{FIRST}_cal.asdf"'),
+        config=replaced(
+            tmp_path, "scale", "data == 666", f'meta["filename"] == "{FIRST}_cal.asdf"'
+        ),
         scheduler=scheduler,
         check=False,
     )
@@ -101,7 +103,8 @@ def test_a_failing_unit_costs_its_dependents_only(take, images, scheduler, tmp_p
         "align-all": "made",
         "stack-all": "failed",
     }
-    assert sorted(str(error).count("beast") for error in summary.errors) == [0, 1]
+    (cause,) = summary.errors
+    assert "beast" in str(cause)
     assert not any(FIRST in path.name for path in products(tmp_path / "out"))
 
 

@@ -96,7 +96,7 @@ def _row(name: str, one: Comparison) -> tuple[str, ...]:
         name,
         str(one.stars),
         f"{100 * found / present:.1f} % to 23 AB",
-        f"{one.half:.1f} AB",
+        f"{one.half:.1f} AB" if one.half == one.half else "beyond 26 AB",
         f"{100 * one.flux_bias:+.2f} +- {100 * one.flux_bias_err:.2f} %",
         f"{one.pull_width:.2f}",
         f"{one.residual[0]:.1f}, {one.residual[1]:.1f} mas",

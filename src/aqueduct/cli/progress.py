@@ -41,7 +41,7 @@ class Progress(Watcher):
 
     def planned(self, units: Sequence[Unit], expected: Forecast) -> None:
         """Say what the run will take."""
-        self._total = len(units)
+        self._total, self._done = len(units), 0
         self._say(str(expected))
 
     def progress(self, unit: Unit, outcome: Outcome | None, step: str, fraction: float) -> None:

@@ -22,6 +22,9 @@ from aqueduct.products.meta import Meta, updated
 
 Arrays = dict[str, NDArray[Any]]
 
+_SECOND_DQ = {"wfi_image": "dq", "ramp": "pixeldq"}
+"""Formats whose flags have a second plane since 2.2.0, and the first one's name."""
+
 
 def write_product(
     product: Product, path: Path, rad: Generation, recipe: Mapping[str, Any] | None
@@ -30,8 +33,8 @@ def write_product(
     name, _ = of_product(product)
     model = _model(product, path, rad, recipe)
     arrays = arrays_of(product)
-    if name == "wfi_image":
-        arrays = _second_dq(arrays, rad)
+    if name in _SECOND_DQ:
+        arrays = _second_dq(arrays, _SECOND_DQ[name], rad)
     for key, value in arrays.items():
         model[key] = value
     save(model, path)
@@ -78,7 +81,8 @@ def _model(product: Any, path: Path, rad: Generation, recipe: Mapping[str, Any] 
     model = getattr(datamodels, form.model).create_minimal(tag=full_tag(name, rad))
     meta = official_meta(product.meta, path.name, form.model, rad, recipe)
     wcs = getattr(product, "wcs", None)
-    model["meta"] = meta if wcs is None else {**meta, "wcs": wcs}
+    # RAD wants the key even of an image that has no WCS yet.
+    model["meta"] = {**meta, "wcs": wcs} if isinstance(product, Image) or wcs else meta
     return model
 
 
@@ -149,11 +153,12 @@ def _ramp_arrays(ramp: Ramp) -> Arrays:
     }
 
 
-def _second_dq(arrays: Arrays, rad: Generation) -> Arrays:
+def _second_dq(arrays: Arrays, plane: str, rad: Generation) -> Arrays:
     """With the second flag plane that 2.2.0 added, or without it."""
+    second = f"{plane}2"
     if rad == "2.1.0":
-        return {name: value for name, value in arrays.items() if name != "dq2"}
-    return {"dq2": np.zeros_like(arrays["dq"]), **arrays}
+        return {name: value for name, value in arrays.items() if name != second}
+    return {second: np.zeros_like(arrays[plane]), **arrays}
 
 
 def _typed(values: NDArray[Any], kind: DTypeLike) -> NDArray[Any]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from aqueduct.core.errors import InputError
 from aqueduct.io.atomic import write_text
+from aqueduct.io.tree import ABSENT
 from aqueduct.products import Association
 
 _HEADER: Final[dict[str, Any]] = {
@@ -37,7 +38,7 @@ def read_association(path: str | Path) -> Association:
     try:
         tree = json.loads(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"can't be read: {error}", where=str(path)) from error
+        raise InputError(f"can't be read: {error}", where=str(path), hint=ABSENT) from error
     except json.JSONDecodeError as error:
         raise InputError(
             f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}",

@@ -10,7 +10,7 @@ from aqueduct.core.errors import InputError
 from aqueduct.core.step import Product
 from aqueduct.io.association import read_association
 from aqueduct.io.formats import FORMATS, tag_name
-from aqueduct.io.tree import DAMAGED
+from aqueduct.io.tree import ABSENT, DAMAGED
 from aqueduct.products import Association
 from aqueduct.products.meta import Meta
 
@@ -108,9 +108,11 @@ def _yaml(path: Path) -> bytes:
                     if (end := text.find(mark, start)) >= 0:
                         return text[: end + 1]
     except FileNotFoundError as error:
-        raise InputError("no such file", where=str(path)) from error
+        raise InputError("no such file", where=str(path), hint=ABSENT) from error
     except OSError as error:
-        raise InputError(f"can't be read: {error.strerror}", where=str(path)) from error
+        raise InputError(
+            f"can't be read: {error.strerror}", where=str(path), hint=ABSENT
+        ) from error
     raise InputError("truncated in its header", where=str(path), hint=DAMAGED)
 
 

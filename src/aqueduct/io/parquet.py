@@ -22,7 +22,7 @@ from aqueduct.io.asdf_write import named_errors, official_meta
 from aqueduct.io.atomic import atomic
 from aqueduct.io.formats import Format, Generation, full_tag, of_model, of_product
 from aqueduct.io.header import OWN, Header
-from aqueduct.io.tree import DAMAGED
+from aqueduct.io.tree import ABSENT, DAMAGED
 from aqueduct.products import Catalog
 from aqueduct.products.catalog import Kind
 from aqueduct.products.columns import column
@@ -110,7 +110,7 @@ def peek_catalog(path: Path) -> Header:
     try:
         about = pyarrow.parquet.read_schema(path).metadata or {}
     except FileNotFoundError as error:
-        raise InputError("no such file", where=str(path)) from error
+        raise InputError("no such file", where=str(path), hint=ABSENT) from error
     except (OSError, pyarrow.ArrowException) as error:
         raise _damaged(error, path) from error
     texts = {key.decode(): value.decode() for key, value in about.items() if key != b"ARROW:schema"}

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from aqueduct.core.errors import AqueductError, InputError
 
+ABSENT = "check the path, and the folder it starts from"
 DAMAGED = "copy or make the file again; `aqueduct show` tells what can be read of it"
 
 
@@ -39,9 +40,9 @@ def opened(path: Path) -> Iterator[Mapping[str, Any]]:
     except (AqueductError, MemoryError):
         raise
     except FileNotFoundError as error:
-        raise InputError("no such file", where=str(path)) from error
+        raise InputError("no such file", where=str(path), hint=ABSENT) from error
     except PermissionError as error:
-        raise InputError("no permission to read it", where=str(path)) from error
+        raise InputError("no permission to read it", where=str(path), hint=ABSENT) from error
     except Exception as error:  # the readers below raise nearly any type on damaged bytes
         raise InputError(f"corrupt or truncated: {error}", where=str(path), hint=DAMAGED) from error
 

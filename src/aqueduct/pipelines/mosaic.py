@@ -28,7 +28,7 @@ COADD = Stage(
 def plan(sources: Sequence[Source], out: Path) -> list[Unit]:
     """One unit for each association; images given by themselves are associated first."""
     units = [
-        _unit(read_association(source.path), source.path.parent, out)
+        _unit(read_association(source.path), source.path, out)
         for source in sources
         if source.header.product is Association
     ]
@@ -36,12 +36,13 @@ def plan(sources: Sequence[Source], out: Path) -> list[Unit]:
     folders = {Path(source.path.name): source.path for source in images}
     for association in associate(images, by="full") if images else []:
         members = [folders[Path(name)] for name in association.members]
-        units.append(_coadd(association, members, out))
+        cell = SkyCell.from_wcs_info(association.skycell_wcs_info)
+        units.append(_coadd(association, cell, members, out))
     return units
 
 
-def _unit(association: Association, folder: Path, out: Path) -> Unit:
-    members = [folder / name for name in association.members]
+def _unit(association: Association, file: Path, out: Path) -> Unit:
+    members = [file.parent / name for name in association.members]
     absent = [path for path in members if not path.exists()]
     if absent:
         raise InputError(
@@ -49,11 +50,18 @@ def _unit(association: Association, folder: Path, out: Path) -> Unit:
             where=str(absent[0]),
             hint="members are looked for beside the association file",
         )
-    return _coadd(association, members, out)
+    try:
+        cell = SkyCell.from_wcs_info(association.skycell_wcs_info)
+    except InputError as error:
+        raise InputError(
+            f"describes no sky cell: {error.what}",
+            where=str(file),
+            hint="make it again with `aqueduct associate`",
+        ) from error
+    return _coadd(association, cell, members, out)
 
 
-def _coadd(association: Association, members: Sequence[Path], out: Path) -> Unit:
-    cell = SkyCell.from_wcs_info(association.skycell_wcs_info)
+def _coadd(association: Association, cell: SkyCell, members: Sequence[Path], out: Path) -> Unit:
     return Unit(
         stage=COADD.name,
         key=association.product,

@@ -133,9 +133,15 @@ def _read(file: Path) -> dict[str, dict[str, Any]]:
     try:
         content = tomllib.loads(file.read_text())
     except OSError as error:
-        raise ConfigError(f"can't be read: {error.strerror}", where=str(file)) from error
+        raise ConfigError(
+            f"can't be read: {error.strerror}", where=str(file), hint="check the path of --config"
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"is not valid TOML: {error}", where=str(file)) from error
+        raise ConfigError(
+            f"is not valid TOML: {error}",
+            where=str(file),
+            hint="tables are [step], values step.field as `aqueduct config` lists them",
+        ) from error
     for name, table in content.items():
         if not isinstance(table, dict):
             raise ConfigError(

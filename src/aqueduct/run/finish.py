@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aqueduct.core.step import Step
-from aqueduct.products import Image, Mosaic
+from aqueduct.products import Image, Mosaic, Ramp
 from aqueduct.products.meta import updated
 from aqueduct.references import crds_record
 from aqueduct.run.recipe import Recipe
@@ -37,7 +37,15 @@ L2_CAL_STEPS = (
 """The names RAD ``l2_cal_step`` knows."""
 
 L3_CAL_STEPS = ("flux", "outlier_detection", "resample", "skymatch")
-_CAL_STEPS: Mapping[type, tuple[str, ...]] = {Image: L2_CAL_STEPS, Mosaic: L3_CAL_STEPS}
+_CAL_STEPS: Mapping[type, tuple[str, ...]] = {
+    Ramp: L2_CAL_STEPS,
+    Image: L2_CAL_STEPS,
+    Mosaic: L3_CAL_STEPS,
+}
+_UNCALIBRATED = dict.fromkeys(
+    ("conversion_megajanskys", "conversion_megajanskys_uncertainty", "pixel_area")
+)
+"""``meta.photometry`` of an image that is written before photom."""
 
 
 def identified(product: Any, path: Path) -> Any:
@@ -82,12 +90,14 @@ def finished(
         blocks["ref_file"] = crds_record(
             {kind: entry["name"] for kind, entry in target.used.items()}, target.context
         )
+    if isinstance(product, Image):
+        blocks["photometry"] = product.meta.get("photometry") or _UNCALIBRATED
     named = identified(product, path)
     return replace(named, meta=updated(named.meta, **blocks))
 
 
 def _cal_step(
-    product: Image | Mosaic, steps: Sequence[Step], skipped: Sequence[str]
+    product: Ramp | Image | Mosaic, steps: Sequence[Step], skipped: Sequence[str]
 ) -> dict[str, str]:
     """Status of every step the schema names.
 

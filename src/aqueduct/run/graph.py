@@ -54,7 +54,7 @@ def _ready(unit: Unit, failed: set[Path], missing: Missing) -> Unit | Outcome:
         where=f"{unit.stage} {unit.key}",
         hint=f"mend the cause for {lost[0].name} and run again; what is complete is kept",
     )
-    return Outcome(unit, "failed", error=error)
+    return Outcome(unit, "failed", error=error, consequence=True)
 
 
 def run_here(units: Sequence[Unit], jobs: dict[str, Job], watch: Watch) -> Iterator[Outcome]:

@@ -51,10 +51,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a unit: ``made``, ``kept`` (already there), ``failed`` or ``waiting``."""
+    """What became of a unit: ``made``, ``kept`` (already there), ``failed`` or ``waiting``.
+
+    ``consequence`` marks a failure that only follows from that of another unit.
+    """
 
     unit: Unit
     status: str
     files: tuple[Path, ...] = ()
     readings: dict[str, Reading] = field(default_factory=dict)
     error: AqueductError | None = None
+    consequence: bool = False

@@ -46,7 +46,9 @@ class Summary:
 
     @property
     def errors(self) -> list[AqueductError]:
-        return [outcome.error for outcome in self.outcomes if outcome.error is not None]
+        """What went wrong; not what merely followed from it."""
+        found = (outcome.error for outcome in self.outcomes if not outcome.consequence)
+        return [error for error in found if error is not None]
 
 
 def pipeline_names() -> list[str]:

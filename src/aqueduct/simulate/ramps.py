@@ -10,7 +10,8 @@ and for each resultant of N reads
     R = floor( mean(F_r) + drift + decay + sigma / sqrt(N) * normal - (N - 1) / (2 N) )
 
 clipped to 0 .. 65535. ``decay`` is what the reset leaves, the mean over the reads of
-A exp(-t/tau), t from the middle of the first read; reference pixels have none.
+A exp(-t/tau), t from the middle of the first read; reference pixels have none, and
+collect no charge of cosmic rays.
 
 Drift and read noise arise behind the nonlinearity, so that their mean over N reads may be
 drawn at once, exactly. On board each read is rounded down and their mean again, which
@@ -160,7 +161,8 @@ def _read_rows(
                         electrons += _poisson(wait, math.exp(-wait), state)
                     previous = read
                     while hit < last_hit and hit_column[hit] == column and hit_read[hit] <= read:
-                        electrons += hit_electrons[hit]
+                        if sensitive[row, column]:
+                            electrons += hit_electrons[hit]
                         hit += 1
                     linear = electrons / gain[row, column] + pedestal[row, column]
                     seen = linear - nonlinearity[row, column] * linear * linear
