@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pyarrow import parquet
 
 from aqueduct import io
-from aqueduct.io.table import read_table
+from aqueduct.io.tree import opened, plain
 from aqueduct.run import ledger
 
 DATES = ("file_date",)
@@ -33,21 +34,25 @@ def assert_same(first: Path, second: Path) -> None:
 
 def assert_same_file(first: Path, second: Path) -> None:
     """Assert that two files hold the same but for their dates."""
-    if "references" in str(first):
-        return _same(_reference(first), _reference(second), first.name)
-    if first.suffix == ".parquet" and not _is_product(first):
-        return _same(read_table(first), read_table(second), first.name)
-    _same(io.peek(first).recipe, io.peek(second).recipe, f"{first.name} recipe")
-    return _same(io.read(first), io.read(second), first.name)
+    what = _product
+    if "references" in first.parts:
+        what = _reference
+    elif first.suffix == ".parquet" and not first.name.endswith("_cat.parquet"):
+        what = _table
+    _same(what(first), what(second), first.name)
 
 
-def _is_product(path: Path) -> bool:
-    return path.name.endswith("_cat.parquet")
+def _product(path: Path) -> Any:
+    return {"recipe": io.peek(path).recipe, "product": io.read(path)}
+
+
+def _table(path: Path) -> Any:
+    table = parquet.read_table(path)
+    columns = {name: table[name].to_numpy() for name in table.column_names}
+    return {"columns": columns, "about": str(table.schema.to_string(show_field_metadata=True))}
 
 
 def _reference(path: Path) -> Any:
-    from aqueduct.io.tree import opened, plain
-
     with opened(path) as tree:
         return plain(dict(tree.items()), path)
 
@@ -87,5 +92,5 @@ def times_made(folder: Path) -> Counter[str]:
 
 
 def hidden(folder: Path) -> list[Path]:
-    """Hidden files and folders under ``folder``: left behind by writers that were killed."""
-    return sorted(path for path in folder.rglob(".*"))
+    """Hidden folders under ``folder``: left behind by writers that were killed."""
+    return sorted(path for path in folder.rglob(".*") if path.is_dir())

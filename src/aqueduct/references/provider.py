@@ -211,9 +211,16 @@ class References:
             raise MissingReferenceError(
                 f"no file for {reftype}",
                 where=str(path),
-                hint="sync the CRDS cache, or make references with `aqueduct references make`",
+                hint=_HINTS.get(reftype, _SYNC),
             )
         return path
+
+
+_SYNC = "sync the CRDS cache, or make references with `aqueduct references make`"
+_HINTS = {
+    AstrometricReference.reftype: "name a catalog of stars, --set references.astrometry=FILE "
+    "(`aqueduct simulate l1` writes one), or leave the alignment out, --skip tweakreg"
+}
 
 
 def astrometric_catalog(root: Path) -> Path:
