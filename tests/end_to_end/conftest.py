@@ -21,9 +21,10 @@ filters = ["F158"]
 ma_table = 3
 
 [scene]
-galaxies = 3.0
+stars = 8.0
+galaxies = 1.0
 """
-"""One exposure of 57 s. Few galaxies: they take most of the time and are not compared."""
+"""One exposure of 57 s. Few sources: they take most of the time."""
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import toys
 
 from aqueduct import io
 
@@ -74,8 +73,7 @@ def test_a_step_that_is_none(call, images, tmp_path, text, phrases):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_pipeline_of_another_package_is_offered(call, images, tmp_path):
+def test_a_pipeline_of_another_package_is_offered(call):
     result = call("config", "toy")
     assert result.exit_code == 0, result.output
-    assert "[speckle]" in result.stdout
-    assert toys.PIPELINE.stages[0].name == "make"
+    assert "speckle.amount" in result.stdout

@@ -84,6 +84,11 @@ class Image(Product):
         planes: dict[str, Any] = {name: np.empty(shape, kind) for name, kind in PLANES.items()}
         return Image(**planes, meta=self.meta, extras=self.extras)
 
+    def rounded(self) -> Image:
+        """The image as a file holds it: a step sees the same, whether one lies between or not."""
+        planes: dict[str, Any] = {name: _fitting(getattr(self, name), name) for name in PLANES}
+        return replace(self, **planes)
+
     def paste(self, block: Image, window: Window) -> None:
         """Fill in the part of ``block`` that lies in ``window`` and on the science area."""
         part = window.overlap(self.window)
@@ -100,8 +105,11 @@ class Image(Product):
 
 
 def _fitting(value: Plane, name: str) -> Plane:
-    """``value`` without what a float16 plane would turn into infinity."""
-    if PLANES[name] is not np.float16:
+    """``value`` in its type on file, without what float16 would turn into infinity."""
+    kind = np.dtype(PLANES[name])
+    if value.dtype == kind:
         return value
-    largest = np.finfo(np.float16).max
-    return np.clip(value, -largest, largest)
+    if kind == np.float16:
+        largest = np.finfo(np.float16).max
+        value = np.clip(value, -largest, largest)
+    return value.astype(kind)

@@ -84,4 +84,6 @@ def _run(frame: Raw | Ramp | Image, chain: Sequence[Bound], window: Window, halo
         if bound.step.uses_state:
             arguments["state"] = bound.state
         block = bound.step.function(block, config=bound.config, **arguments)
+        if isinstance(block, Image):
+            block = block.rounded()
     return block
