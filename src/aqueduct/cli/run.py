@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -98,27 +98,18 @@ def _default_references(
     """The user's own default set, with what the inputs need made where it is missing."""
     if os.environ.get("AQUEDUCT_REFERENCES") or os.environ.get("CRDS_PATH"):
         return None
+    from aqueduct import io
     from aqueduct.pipelines.make_references import ensure
     from aqueduct.run import named
     from aqueduct.run.config import resolve
 
-    resolve(named(pipeline), file=config, settings=settings)  # mistakes first: making takes long
-    metas = _metas(inputs)
+    # Mistakes first: making takes long.
+    resolved = resolve(named(pipeline), file=config, settings=settings)
+    if not any(step.references for step in resolved.pipeline.steps().values()):
+        return None
+    metas = [io.peek(path).meta for path in inputs]
     output.note("no --references and no $AQUEDUCT_REFERENCES: using the default set of this user")
     return ensure(None, metas, output.note)
-
-
-def _metas(inputs: Sequence[Path]) -> list[dict[str, Any]]:
-    """Metadata of the inputs; of the members, for an association."""
-    from aqueduct import io
-
-    files: list[Path] = []
-    for path in inputs:
-        if path.suffix == ".json":
-            files += [path.parent / name for name in io.read_association(path).members]
-        else:
-            files.append(path)
-    return [io.peek(path).meta for path in files]
 
 
 def _conclude(summary: Summary) -> None:
