@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -177,3 +180,19 @@ def test_record():
     record = crds_record({"flat": "roman_wfi_flat_0001.asdf"}, "roman_0001.pmap")
     assert record["flat"] == "crds://roman_wfi_flat_0001.asdf"
     assert record["crds"]["context"] == "roman_0001.pmap"
+
+
+def test_a_set_is_the_same_whatever_process_writes_it(tmp_path):
+    code = (
+        "import sys, numpy as np; from aqueduct.references import write_set;"
+        "from aqueduct.products.references import DarkDecayReference as Decay;"
+        "write_set(sys.argv[1], [(Decay(amplitude=1.0, time_constant=20.0), 'WFI01', None)])"
+    )
+    written = []
+    for seed in ("1", "7"):
+        root = tmp_path / seed
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        subprocess.run([sys.executable, "-c", code, str(root)], check=True, env=environment)
+        written.append({path.name: path.read_bytes() for path in root.rglob("*.asdf")})
+    assert written[0]
+    assert written[0] == written[1]

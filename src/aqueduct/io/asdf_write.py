@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,10 @@ from aqueduct.products.image import PLANES
 from aqueduct.products.meta import Meta, updated
 
 Arrays = dict[str, NDArray[Any]]
+
+_EXTENSIONS = re.compile(rb"^history:\n  extensions:\n((?:  .*\n)+)", re.MULTILINE)
+_HEAD = 1 << 16
+"""Bytes from the start of a file within which its history ends."""
 
 _SECOND_DQ = {"wfi_image": "dq", "ramp": "pixeldq"}
 """Formats whose flags have a second plane since 2.2.0, and the first one's name."""
@@ -54,6 +59,23 @@ def save(model: Any, path: Path) -> None:
         # The base of a view may be a whole frame, or the file it was read from.
         config.default_array_save_base = False
         model.to_asdf(temporary, all_array_compression=None)
+        _sort_extensions(temporary)
+
+
+def _sort_extensions(path: Path) -> None:
+    """Put the extensions a file names in order.
+
+    asdf writes them as a set happens to give them, which differs from process to process:
+    the same content would have another digest. Their text only changes places.
+    """
+    with path.open("r+b") as stream:
+        head = stream.read(_HEAD)
+        found = _EXTENSIONS.search(head)
+        if found is None:
+            return
+        entries = sorted(re.split(rb"(?m)^(?=  - )", found[1]))
+        stream.seek(found.start(1))
+        stream.write(b"".join(entries))
 
 
 @contextmanager
