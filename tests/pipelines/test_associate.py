@@ -40,6 +40,11 @@ def test_groups(by: Group, groups: int) -> None:
     assert sum(len(one.members) for one in found) == len(sources)
 
 
+def test_members_do_not_depend_on_the_order_given() -> None:
+    sources = [image(FIRST, 1), image(FIRST, 2), image(SECOND, 1)]
+    assert associate(sources) == associate(sources[::-1])
+
+
 def test_filters_are_kept_apart_and_names_are_official() -> None:
     found = associate([image(FIRST, 1), image(FIRST, 2, "F129")], "visit")
     names = [one.product for one in found if one.target == CELL.name]

@@ -45,7 +45,8 @@ def associate(
     """
     members: dict[tuple[str, str], list[Source]] = defaultdict(list)
     cells: dict[str, SkyCell] = {}
-    for source in sources:
+    # By name: a product must not depend on the order in which its members were named.
+    for source in sorted(sources, key=lambda source: source.path.name):
         for cell in _cells(source):
             cells[cell.name] = cell
             members[_product(source, cell, by, release), cell.name].append(source)

@@ -271,4 +271,6 @@ def _run(
         for outcome in graph.run_on(client, units, shared, watcher.progress):
             ledger.record(folder, outcome)
             outcomes.append(outcome)
-    return outcomes
+    # Workers end in any order; what follows from the files must not depend on it.
+    order = {unit.name: number for number, unit in enumerate(units)}
+    return sorted(outcomes, key=lambda outcome: order[outcome.unit.name])
