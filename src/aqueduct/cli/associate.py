@@ -29,7 +29,7 @@ def associate(
     Examples:
       aqueduct associate l2/*_cal.asdf --by full --out asn
       aqueduct associate l2/*_cal.asdf --by visit --out asn --release r1
-    """  # noqa: D301
+    """
     from aqueduct import io
     from aqueduct.pipelines.associate import associate as group
     from aqueduct.run import Source

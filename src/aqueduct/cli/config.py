@@ -36,7 +36,7 @@ def config(
     Examples:
       aqueduct config exposure
       aqueduct config exposure --config my.toml --set ramp_fit.rejection_threshold=5
-    """  # noqa: D301
+    """
     from aqueduct.run import named
     from aqueduct.run.config import resolve
 

@@ -30,7 +30,7 @@ def demo(
     Examples:
       aqueduct demo --out demo
       aqueduct demo --out demo --seed 2 --jobs 2
-    """  # noqa: D301
+    """
     from aqueduct.archive import update
     from aqueduct.cli.progress import Progress
     from aqueduct.pipelines.demo import demo as run_demo

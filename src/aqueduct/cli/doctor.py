@@ -46,7 +46,7 @@ def doctor() -> None:
     \b
     Examples:
       aqueduct doctor
-    """  # noqa: D301
+    """
     found = [*_python(), *_packages(), *_pipelines(), *_cache(), *_references(), *_machine()]
     output.table(
         ("", "what", "found", "do"),

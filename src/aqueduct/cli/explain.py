@@ -41,7 +41,7 @@ def explain(
     Examples:
       aqueduct explain l3/x_coadd.asdf
       aqueduct explain l3/x_coadd.asdf --in l2 --in l1 --depth 3
-    """  # noqa: D301
+    """
     from rich.tree import Tree
 
     search = tuple(dict.fromkeys([file.parent, *(folders or ())]))

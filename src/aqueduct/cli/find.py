@@ -73,7 +73,7 @@ def find(
       aqueduct find --in data --level 2 --filter F158
       aqueduct find --in data --ra 270.0 --dec 66.0 --radius 0.1
       aqueduct find --in data --after 2027-01-01 --before 2027-02-01 --format csv
-    """  # noqa: D301
+    """
     if (ra is None) != (dec is None) or (radius and ra is None):
         raise ConfigError("a position needs both --ra and --dec")
     from aqueduct import archive

@@ -41,7 +41,7 @@ def listing(
     Examples:
       aqueduct references list
       aqueduct references list x_uncal.asdf --root refs
-    """  # noqa: D301
+    """
     from aqueduct import io
     from aqueduct.references import References
 
@@ -78,7 +78,7 @@ def make(
     Examples:
       aqueduct references make --detector WFI01 --filter F158,F129 --seed 1 --out refs
       aqueduct run exposure x_uncal.asdf --references refs --out l2
-    """  # noqa: D301
+    """
     from aqueduct.pipelines.make_references import make as make_set
 
     context = make_set(out, split(detector), split(element), seed, note=output.note)
@@ -98,7 +98,7 @@ def bundle(
       aqueduct references bundle *_uncal.asdf --out bundle.tar
       mkdir refs; tar -xf bundle.tar -C refs
       aqueduct run exposure x_uncal.asdf --references refs --out l2
-    """  # noqa: D301
+    """
     from aqueduct import io
     from aqueduct.references import References
 

@@ -66,7 +66,7 @@ def run(
       aqueduct run exposure l2/x_linearity.asdf --out l2 --from ramp_fit
       aqueduct run mosaic asn/*_asn.json --out l3 --jobs 4
       aqueduct run catalog l3/*_coadd.asdf --out l4 --config my.toml
-    """  # noqa: D301
+    """
     from aqueduct.cli.progress import Progress
     from aqueduct.run import run as run_pipeline
 

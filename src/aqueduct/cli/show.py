@@ -30,7 +30,7 @@ def show(
       aqueduct show x_cal.asdf
       aqueduct show x_cal.asdf --preview x.png
       aqueduct show x_cat.parquet
-    """  # noqa: D301
+    """
     if file.suffix == ".json":
         _show_association(file)
         return

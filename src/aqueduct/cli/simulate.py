@@ -50,7 +50,7 @@ def l1(
       aqueduct simulate l1 --preset demo --out l1
       aqueduct simulate l1 --preset demo --detector WFI01,WFI02 --filter F158 --out l1
       aqueduct simulate l1 --config scene.toml --ma-table 4 --seed 7 --out l1
-    """  # noqa: D301
+    """
     if (preset is None) == (config is None):
         raise ConfigError(
             "give either --preset or --config", hint="see `aqueduct simulate l1 --help`"
