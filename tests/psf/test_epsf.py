@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aqueduct.core.errors import ReferenceError
+from aqueduct.core.errors import ConfigError, ReferenceError
 from aqueduct.core.threads import limited
 from aqueduct.products.references import EpsfReference
-from aqueduct.psf.epsf import Epsf, normalised, sample, sample_gradient
+from aqueduct.psf.blur import Jitter
+from aqueduct.psf.epsf import Epsf, normalised
+from aqueduct.psf.sampling import sample, sample_gradient
 
 OVERSAMPLE = 4
 WIDTH = 0.75
@@ -156,3 +160,60 @@ def test_positions_must_form_a_grid() -> None:
     )
     with pytest.raises(ReferenceError, match="grid"):
         Epsf.from_reference(broken)
+
+
+def test_defocus_unknown() -> None:
+    with pytest.raises(ReferenceError, match="defocus 1"):
+        Epsf.from_reference(reference(gaussian(WIDTH)), defocus=1)
+
+
+def test_many_stamps_are_those_of_each() -> None:
+    model, rng = gaussian_epsf(np.linspace(0.6, 1.0, 9)), np.random.default_rng(4)
+    x, y = rng.uniform(-100, 4200, (2, 5))
+    many = model.at_many(x, y)
+    for k in range(5):
+        np.testing.assert_array_equal(many[k], model.at(x[k], y[k]))
+
+
+@pytest.mark.parametrize("size", [5, 8, 25])
+def test_stamps_are_cut_from_the_rendered_image(size: int) -> None:
+    model, rng = gaussian_epsf(np.linspace(0.6, 1.0, 9)), np.random.default_rng(5)
+    x, y = rng.uniform(15, 45, (2, 200))
+    stamps, row, column = model.stamps(x, y, size)
+    assert stamps.shape == (200, size, size)
+    assert np.abs(column + size // 2 - x).max() <= 0.5
+    for k in range(0, 200, 17):
+        image = np.zeros((60, 60), np.float32)
+        model.render(x[k : k + 1], y[k : k + 1], np.ones(1), image)
+        part = image[row[k] : row[k] + size, column[k] : column[k] + size]
+        np.testing.assert_allclose(stamps[k], part, rtol=1e-5, atol=1e-8)
+
+
+def test_stamps_do_not_depend_on_threads() -> None:
+    model, rng = gaussian_epsf(), np.random.default_rng(6)
+    x, y = rng.uniform(0, 4087, (2, 400))
+    with limited(1):
+        one = model.stamps(x, y, 9)[0]
+    with limited(4):
+        many = model.stamps(x, y, 9)[0]
+    np.testing.assert_array_equal(one, many)
+
+
+def test_local_has_the_jitter_wanted() -> None:
+    model = replace(gaussian_epsf(), jitter=Jitter(8, 8))
+    wider = model.local(300.0, 400.0, jitter=Jitter(40, 8, 90))
+    x = (np.arange(81) - 40) / OVERSAMPLE
+    variance = [(wider.psf[0].sum(axis=axis) * x**2).sum() / 16 for axis in (0, 1)]
+    added = (40**2 - 8**2) / 110**2
+    assert variance == pytest.approx([WIDTH**2 + added, WIDTH**2], rel=1e-4)
+    assert wider.jitter == Jitter(40, 8, 90)
+
+
+def test_local_refuses_what_it_cannot_give() -> None:
+    model = gaussian_epsf()
+    with pytest.raises(ConfigError, match="one spectrum"):
+        model.local(0, 0, spectrum="G2V")
+    with pytest.raises(ConfigError, match="not known"):
+        model.local(0, 0, jitter=10.0)
+    with pytest.raises(ConfigError, match="more jitter"):
+        replace(model, jitter=Jitter(8, 8)).local(0, 0, jitter=5.0)

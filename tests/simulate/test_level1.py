@@ -1,34 +1,32 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from asdf.exceptions import ValidationError
 
-from aqueduct.core import dq
 from aqueduct.core.errors import ConfigError, InputError
 from aqueduct.geometry.tangent import separation
 from aqueduct.instrument import njy_per_electron
-from aqueduct.instrument.filters import background
 from aqueduct.products import Raw
-from aqueduct.products.references import DarkReference, LinearityReference, MaskReference
 from aqueduct.psf.epsf import Epsf, normalised
 from aqueduct.simulate.detector import DetectorTruth
-from aqueduct.simulate.level1 import Level1Config, Truth, collected, level1, true_map
-from aqueduct.simulate.observation import metadata
-from aqueduct.simulate.program import ProgramConfig, observations, preset, presets
-from aqueduct.simulate.references import (
-    ReferenceConfig,
-    aperture_corrections,
-    conversion,
-    detector_references,
-    flat,
-    linearity,
-    photom,
-    saturation,
-    true_flat,
+from aqueduct.simulate.level1 import (
+    Level1Config,
+    Truth,
+    _described,
+    _full_near,
+    expose,
+    fluence,
+    level1,
+    true_map,
 )
-from aqueduct.simulate.render import background_rate, pixel_area
-from aqueduct.simulate.scene import draw_scene
+from aqueduct.simulate.observation import Observation, metadata
+from aqueduct.simulate.program import ProgramConfig, observations, preset, presets
+from aqueduct.simulate.render import background_rate
+from aqueduct.simulate.scene import STAR, Scene, draw_scene
+from aqueduct.simulate.signatures import ReadoutConfig, SignaturesConfig
 
 CONFIG = ProgramConfig(
     aperture="WFI01_FULL", filters=("F158",), ma_table=3, scene={"stars": 1.0, "galaxies": 0.2}
@@ -136,81 +134,105 @@ def test_detectors_of_an_exposure_share_the_pointing_error() -> None:
 
 
 def test_presets() -> None:
-    assert presets() == ("demo", "high-latitude")
+    assert {"demo", "high-latitude"} <= set(presets())
     with pytest.raises(ConfigError, match="demo"):
         preset("deno")
     with pytest.raises(InputError, match="WFI19"):
         ProgramConfig(detectors=("WFI19",))
 
 
-def test_calibration_recovers_the_sky_exactly(detector: DetectorTruth) -> None:
-    """With the true flat, DN/s times photmjsr is the surface brightness."""
-    uniform = background_rate("F158", "WFI01", 2.0)
-    rate = (collected(uniform, detector) - detector.dark) / detector.gain
-    good = detector.response[SCIENCE] > 0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        brightness = rate[SCIENCE] / true_flat(detector) * conversion(detector, "F158")
-    area = pixel_area("WFI01")
-    light, thermal = background("F158")
-    per_electron = njy_per_electron("WFI01", "F158") * 1e-15 / area.mean()
-    expected = per_electron * (2 * light + thermal * area.mean() / area)
-    np.testing.assert_allclose(brightness[good], expected[good], rtol=1e-4)
+def few_stars(observation: Observation, **columns: object) -> Scene:
+    """Two stars near the middle of the detector, of 1000 and 2000 electron/s."""
+    sky, _ = true_map(observation, Level1Config())
+    ra, dec = sky.to_sky(np.array([1000.2, 2000.0]), np.array([3000.0, 1500.4]))
+    flux = np.array([1000.0, 2000.0]) * njy_per_electron("WFI01", "F158")
+    return Scene(ra, dec, np.full(2, STAR, np.uint8), {"F158": flux}, **columns)
 
 
-def test_linearity_inverts_the_truth(detector: DetectorTruth) -> None:
-    rows = {k: v[:40] if isinstance(v, np.ndarray) else v for k, v in vars(detector).items()}
-    strip = DetectorTruth(**rows)
-    exact = ReferenceConfig(linearity=0.0)
-    forth, back = linearity(strip, exact, np.random.default_rng(1))
-
-    def applied(coeffs: np.ndarray, value: np.ndarray) -> np.ndarray:
-        return sum(c.astype(float) * value**k for k, c in enumerate(coeffs))
-
-    s = strip.nonlinearity.astype(float)
-    for level in (5_000.0, 30_000.0, 60_000.0):
-        seen = level - s * level**2
-        np.testing.assert_allclose(applied(forth.coeffs, seen), level, atol=0.05)
-        np.testing.assert_allclose(applied(back.coeffs, np.full_like(s, level)), seen, atol=0.01)
-    assert (forth.coeffs[1, :4] == 1).all() and (forth.coeffs[2:, :4] == 0).all()
-
-
-def test_references_are_near_the_truth_but_not_it(detector: DetectorTruth) -> None:
-    config, rng = ReferenceConfig(), np.random.default_rng(2)
-    made = {type(one): one for one in detector_references(detector, config, rng)}
-    assert len(made) == 10
-    mask, dark = made[MaskReference], made[DarkReference]
-    bad = (detector.dq != 0) & (detector.dq != dq.REFERENCE_PIXEL)
-    assert (mask.dq[bad] == 0).mean() == pytest.approx(config.missed, rel=0.1)
-    good = detector.dq == 0
-    pull = (dark.dark_slope - detector.dark / detector.gain)[good] / dark.dark_slope_error[good]
-    assert pull.std() == pytest.approx(1.0, abs=0.01)
-    assert made[LinearityReference].coeffs.shape[1:] == (4096, 4096)
-    full = saturation(detector, config, rng)
-    assert (full.data / detector.full_well).mean() == pytest.approx(0.98, abs=1e-3)
-    estimated = flat(detector, config, rng)
-    lit = estimated.dq == 0
-    ratio = estimated.data[lit] / true_flat(detector)[lit]
-    assert ratio.std() == pytest.approx(config.flat, rel=0.02)
-    assert (true_flat(detector)[~lit] == 0).all()
-    table = photom(detector, ("F158",), config, rng).table["F158"]
-    assert table["photmjsr"] != conversion(detector, "F158")
-    assert table["photmjsr"] == pytest.approx(conversion(detector, "F158"), rel=0.01)
+def test_truth_of_an_exposure(detector: DetectorTruth) -> None:
+    observation = observations(CONFIG, np.random.default_rng(5))[0]
+    scene = few_stars(observation, id=np.array([70, 71]))
+    config = Level1Config(zodiacal=0.0)
+    rate, truth, _ = expose(scene, observation, detector, gaussian_epsf(), config)
+    np.testing.assert_allclose(truth["x"], [1000.2, 2000.0], atol=1e-4)
+    np.testing.assert_allclose(truth["y"], [3000.0, 1500.4], atol=1e-4)
+    np.testing.assert_allclose(truth["rate"], [1000.0, 2000.0], rtol=1e-6)
+    np.testing.assert_allclose(truth["expected"], truth["rate"] * 18 * 3.16247, rtol=1e-6)
+    np.testing.assert_array_equal(truth["id"], [70, 71])
+    thermal = background_rate("F158", "WFI01", 0.0)
+    light = rate[SCIENCE] - detector.dark[SCIENCE] - thermal * detector.response[SCIENCE]
+    box = (slice(2980, 3020), slice(980, 1020))
+    weight = detector.response[SCIENCE][box].mean()
+    assert light[box].sum() / weight == pytest.approx(1000, rel=0.03)
+    full = fluence(rate, detector, observation)
+    assert full.max() < 60_000 * 2 and np.median(full) == pytest.approx(4.0, rel=0.5)
 
 
-def test_encircled_energy_of_a_gaussian() -> None:
-    table = aperture_corrections({"F158": gaussian_epsf()}).table["F158"]
-    expected = 0.75 * np.sqrt(-2 * np.log(1 - table["ee_fractions"]))
-    np.testing.assert_allclose(table["ee_radii"], expected, atol=0.02)
-    np.testing.assert_allclose(table["ap_corrections"] * table["ee_fractions"], 1)
+def test_moving_sources_leave_trails(detector: DetectorTruth) -> None:
+    observation = observations(CONFIG, np.random.default_rng(5))[0]
+    speed = 0.11 * 20 / (18 * 3.16247) * 3600  # 20 pixels in the exposure
+    reference = observation.start_time.utc.mjd + 0.5 * 18 * 3.16247 / 86400
+    still = few_stars(observation)
+    moving = replace(still, rate_ra=np.array([0.0, speed]), reference_time=reference)
+    epsf, config = gaussian_epsf(), Level1Config()
+    images = [expose(one, observation, detector, epsf, config) for one in (still, moving)]
+    (plain, _, _), (trail, truth, _) = images
+    assert truth["x"][1] == pytest.approx(2000.0, abs=0.1)
+    near = (slice(1470, 1540), slice(1970, 2040))
+    assert trail[near].sum() == pytest.approx(plain[near].sum(), rel=0.02)
+    lit = np.argwhere((trail - plain)[near] > 20)
+    length = np.hypot(*np.ptp(lit, axis=0))
+    assert 18 < length < 32
+    away = (slice(2990, 3010), slice(990, 1010))
+    np.testing.assert_allclose(trail[away], plain[away], rtol=1e-6)
 
 
-def test_maps_of_a_detector(detector: DetectorTruth) -> None:
-    inside = detector.response[SCIENCE]
-    assert np.median(inside) == pytest.approx(1.0, abs=0.02)
-    assert (detector.response[:4] == 0).all() and (detector.dark[:, -4:] == 0).all()
-    assert (detector.dq[:4] == dq.REFERENCE_PIXEL).all()
-    assert np.median(detector.dark[SCIENCE]) == pytest.approx(0.019, rel=0.02)
-    hot = (detector.dq & dq.HOT) != 0
-    assert hot[SCIENCE].mean() == pytest.approx(2e-3, rel=0.05)
-    assert detector.dark[hot].min() >= 1
-    assert len(np.unique(detector.gain[2000])) == 32
+def test_saturation_is_looked_for_about_a_source() -> None:
+    full = np.zeros((4096, 4096), bool)
+    full[104, 205] = True
+    x, y = np.array([200.4, 202.6, 201.0]), np.array([100.9, 100.0, 98.4])
+    np.testing.assert_array_equal(_full_near(full, x, y), [True, False, False])
+
+
+def test_metadata_of_the_readout() -> None:
+    observation = observations(CONFIG, np.random.default_rng(1))[0]
+    config = Level1Config(
+        truncate=3,
+        readout=ReadoutConfig(reference_read=True),
+        signatures=SignaturesConfig(guide_window={"x": 100, "y": 300}),
+    )
+    meta = _described(metadata(observation, 8.0), config)
+    assert meta["exposure"]["truncated"]
+    assert meta["instrument"]["data_encoding_offset"] == 4000
+    assert meta["guide_star"]["window_xstop"] == 116
+    plain = _described(metadata(observation, 8.0), Level1Config())
+    assert not plain["exposure"]["truncated"] and plain["guide_star"]["window_xstart"] < 0
+
+
+@pytest.mark.long
+def test_an_exposure_with_everything_is_valid(detector: DetectorTruth) -> None:
+    from roman_datamodels import datamodels
+
+    from aqueduct.level2.dq_init import decoded
+
+    observation = observations(CONFIG, np.random.default_rng(1))[0]
+    config = Level1Config(
+        truncate=4,
+        zodiacal="date",
+        readout=ReadoutConfig(reference_read=True),
+        signatures=SignaturesConfig(guide_window={"x": 100, "y": 300}),
+    )
+    scene, rng = few_stars(observation), np.random.default_rng(2)
+    raw, truth = level1(scene, observation, detector, gaussian_epsf(), config, rng)
+    assert raw.data.shape[0] == len(raw.exposure.read_pattern) == 4
+    assert raw.meta["exposure"]["exposure_time"] == pytest.approx(17 * 3.16247)
+    arrays = {
+        "data": raw.data[:, :8, :8],
+        "amp33": raw.amp33[:, :8, :8],
+        "reference_read": raw.reference_read[:8, :8],
+        "reference_amp33": raw.reference_amp33[:8, :8],
+    }
+    datamodels.ScienceRawModel.create_from_model({"meta": raw.meta, **arrays}).validate()
+    start = decoded(raw)[0][SCIENCE]
+    assert np.median(start - detector.pedestal[SCIENCE]) == pytest.approx(-20, abs=30)
+    assert len(np.unique(truth["seed"])) == 1

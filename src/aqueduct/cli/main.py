@@ -19,6 +19,7 @@ from aqueduct.cli import (
     explain,
     find,
     output,
+    psf,
     references,
     run,
     show,
@@ -105,6 +106,7 @@ app.command("associate")(associate.associate)
 app.command("show")(show.show)
 app.command("explain")(explain.explain)
 app.command("config")(config.config)
+app.add_typer(psf.app, name="psf")
 app.add_typer(references.app, name="references")
 app.command("find")(find.find)
 app.command("doctor")(doctor.doctor)

@@ -64,24 +64,48 @@ def listing(
 @app.command("make")
 def make(
     out: Annotated[Path, typer.Option(help="Folder of the set; made if absent.")],
+    realisation: Annotated[
+        int, typer.Option(min=0, help="Number of the calibration: the key of all its errors.")
+    ] = 0,
     detector: Annotated[
-        str, typer.Option(help="Detectors, such as WFI01,WFI02.", metavar="WFI01,...")
-    ],
+        str | None,
+        typer.Option(
+            help="Detectors, such as WFI01,WFI02; all 18 if not given.", metavar="WFI01,..."
+        ),
+    ] = None,
     element: Annotated[
-        str, typer.Option("--filter", help="Filters, such as F158,F129.", metavar="F158,...")
-    ],
-    seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
+        str | None,
+        typer.Option(
+            "--filter", help="Filters, such as F158,F129; all 8 if not given.", metavar="F158,..."
+        ),
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Detectors made at a time, 2 GB of memory each.")
+    ] = 1,
 ) -> None:
-    """Make a set of reference files from simulated calibration data.
+    """Make a set of reference files as a calibration program would have measured them.
+
+    A detector with 8 filters takes 3 GB of disk, all 18 take 52 GB. Stopped and started
+    again, it goes on with the detectors that are missing.
 
     \b
     Examples:
-      aqueduct references make --detector WFI01 --filter F158,F129 --seed 1 --out refs
+      aqueduct references make --detector WFI01 --filter F158,F129 --out refs
+      aqueduct references make --realisation 3 --jobs 2 --out refs
       aqueduct run exposure x_uncal.asdf --references refs --out l2
     """
+    from aqueduct.instrument.detectors import DETECTORS
+    from aqueduct.instrument.filters import FILTERS
     from aqueduct.pipelines.make_references import make as make_set
 
-    context = make_set(out, split(detector), split(element), seed, note=output.note)
+    context = make_set(
+        out,
+        split(detector) if detector else DETECTORS,
+        split(element) if element else FILTERS,
+        realisation,
+        jobs=jobs,
+        note=output.note,
+    )
     typer.echo(f"{out}  {context}")
 
 

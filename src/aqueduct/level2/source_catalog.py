@@ -41,7 +41,7 @@ from aqueduct.products.columns import APERTURES
 from aqueduct.products.meta import Meta, updated
 from aqueduct.products.references import ApcorrReference, EpsfReference
 from aqueduct.psf import Epsf
-from aqueduct.psf.epsf import sample
+from aqueduct.psf.sampling import sample
 
 _TEMPLATE = 3
 """Half size of the detection template, pixels."""
@@ -168,7 +168,8 @@ def _found(
     mask |= ~(quiet > 0)
     first = data - background(data, mask, config.box).level
     template = _template(model)
-    noise = (err / np.sqrt(np.where(mask, 1, quiet))).astype(np.float32)
+    # A segment may reach across a masked pixel, whatever that holds.
+    noise = np.where(mask, 1, err / np.sqrt(np.where(mask, 1, quiet))).astype(np.float32)
     labels = segments(significance([(first, quiet, mask)], [template]), noise, mask, config)
     level = background(data, mask | grown(labels, config.grow), config.box).level
     data = data - level

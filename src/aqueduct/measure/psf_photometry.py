@@ -31,7 +31,8 @@ from aqueduct.kernels.compile import jit
 from aqueduct.measure.apertures import Field, Vector
 from aqueduct.measure.background import Mask, Plane
 from aqueduct.products import columns
-from aqueduct.psf.epsf import Epsf, sample, sample_gradient
+from aqueduct.psf.epsf import Epsf
+from aqueduct.psf.sampling import sample, sample_gradient
 
 _SHARE: Final = 64
 _STEPS: Final = 30

@@ -1,100 +1,78 @@
-"""Simulate Level 1 exposures of a small program, with the truth beside them."""
+"""Simulate the exposures and co-adds of a program, with the truth beside them."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from pydantic import ValidationError
+from typing import Any, Final
 
 from aqueduct import io
-from aqueduct.core.errors import ConfigError, InputError
-from aqueduct.io.table import write_table
+from aqueduct.core.step import Product
+from aqueduct.geometry.skycells import SkyCell, cell, owner
+from aqueduct.level3._blend import blended
+from aqueduct.level3._cellinfo import wcsinfo
+from aqueduct.pipelines.associate import PROMPT, associate
 from aqueduct.pipelines.make_references import detector_truth
-from aqueduct.products import Raw
-from aqueduct.products.references import AstrometricReference
-from aqueduct.psf.epsf import Epsf
-from aqueduct.psf.optical import optical_epsf
-from aqueduct.references import write_astrometry
-from aqueduct.run import Unit, Watcher
+from aqueduct.pipelines.programs import (
+    SCENE,
+    STARS,
+    Sky,
+    made,
+    program_of,
+    scene_of,
+    stars_of,
+    true_epsf,
+    truth_file,
+    write_truth,
+)
+from aqueduct.products import Image, Mosaic, Raw
+from aqueduct.products.meta import Meta
+from aqueduct.products.names import coadd_root, group_name
+from aqueduct.run import Source, Unit, Watcher, run
 from aqueduct.run.forecast import Forecast, check_space
 from aqueduct.run.job import Outcome
 from aqueduct.run.ledger import record
 from aqueduct.run.meter import Meter
 from aqueduct.run.recipe import Recipe
-from aqueduct.simulate import (
-    Observation,
-    ProgramConfig,
-    Scene,
-    astrometric_catalog,
-    draw_scene,
-    level1,
-    observations,
-    preset,
-)
+from aqueduct.simulate import Observation, level1
+from aqueduct.simulate.level1 import expose, fluence
+from aqueduct.simulate.level2 import level2
+from aqueduct.simulate.level3 import Stack, angle_on, level3
+from aqueduct.simulate.observation import metadata
+from aqueduct.simulate.signatures import Fluence
 
-SCENE = "scene.parquet"
-STARS = "astrometry.parquet"
-STAGE = "simulate"
-_MEMORY = 3 << 30
+__all__ = [
+    "SCENE",
+    "STARS",
+    "program_of",
+    "scene_of",
+    "simulate_l1",
+    "simulate_l2",
+    "simulate_l3",
+    "stars_of",
+    "truth_file",
+]
+
+STAGE: Final = "simulate"
+_MEMORY: Final = {Raw: 3 << 30, Image: 3 << 29, Mosaic: 2 << 30}
 """Bytes at the peak, as measured."""
-_UNITS = {
-    "ra": "deg",
-    "dec": "deg",
-    "flux": "nJy",
-    "rate": "electron / s",
-    "x": "pix",
-    "y": "pix",
-    "radius": "arcsec",
-    "position_angle": "deg",
-    "pmra": "mas / yr",
-    "pmdec": "mas / yr",
-    "parallax": "mas",
-}
+_EXPOSURE_LIST: Final = {"detectors", "filters", "dithers"}
 
 
-def program_of(
-    name: str | None = None,
-    file: Path | None = None,
-    detectors: Sequence[str] | None = None,
-    elements: Sequence[str] | None = None,
-    ma_table: int | None = None,
-) -> ProgramConfig:
-    """The program of a preset or a TOML file, with some parts replaced.
+@dataclass(frozen=True)
+class Job:
+    """One product to simulate: its file, what made it, and how."""
 
-    Raises
-    ------
-    ConfigError
-        If there is no such preset, or the file is no valid program.
-    """
-    base = preset(name) if name is not None else _from_file(file)
-    asked = {"detectors": detectors, "filters": elements, "ma_table": ma_table}
-    changes = {key: value for key, value in asked.items() if value is not None}
-    return _program({**base.model_dump(), **changes}, "command line")
+    unit: Unit
+    recipe: Recipe
+    make: Callable[[], tuple[Product, Mapping[str, Any]]] = field(repr=False)
+    bytes: int
 
-
-def _from_file(file: Path | None) -> ProgramConfig:
-    if file is None:
-        raise ConfigError("neither a preset nor a file is given", hint="try --preset demo")
-    try:
-        return _program(tomllib.loads(file.read_text()), str(file))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"is no readable TOML file: {error}", where=str(file)) from error
-
-
-def _program(values: Mapping[str, Any], where: str) -> ProgramConfig:
-    try:
-        return ProgramConfig(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(
-            f"{key}: {first['msg']}", where=where, hint="see docs/reference/simulation"
-        ) from error
+    @property
+    def path(self) -> Path:
+        return self.unit.files[0]
 
 
 def simulate_l1(
@@ -104,7 +82,9 @@ def simulate_l1(
     detectors: Sequence[str] | None = None,
     elements: Sequence[str] | None = None,
     ma_table: int | None = None,
+    catalog: Path | None = None,
     seed: int | None = None,
+    rad: io.Generation = "2.1.0",
     out: Path = Path(),
     watcher: Watcher | None = None,
 ) -> list[Path]:
@@ -120,8 +100,12 @@ def simulate_l1(
         Name of a preset, or a TOML file; one of them.
     detectors, elements, ma_table
         Replace those of the program.
+    catalog : Path, optional
+        A table of sources (Parquet, ECSV, FITS) that takes the place of the drawn ones.
     seed : int, optional
         Of everything random but the detectors themselves; 1 if not given.
+    rad : {"2.1.0", "2.2.0"}
+        Schema generation to write.
     out : Path
         Folder of the products; made if absent.
     watcher : Watcher, optional
@@ -132,113 +116,241 @@ def simulate_l1(
     list of Path
         The Level 1 files. Those that are there already are left alone.
     """
-    program = program_of(preset, config, detectors, elements, ma_table)
-    seed = 1 if seed is None else seed
+    sky = Sky.of(program_of(preset, config, detectors, elements, ma_table), seed, catalog)
+    return _all(sky, [_raw(sky, each, out, rad) for each in sky.observations()], out, rad, watcher)
+
+
+def simulate_l2(
+    *,
+    preset: str | None = None,
+    config: Path | None = None,
+    detectors: Sequence[str] | None = None,
+    elements: Sequence[str] | None = None,
+    ma_table: int | None = None,
+    catalog: Path | None = None,
+    seed: int | None = None,
+    rad: io.Generation = "2.1.0",
+    out: Path = Path(),
+    watcher: Watcher | None = None,
+) -> list[Path]:
+    """Simulate calibrated images of a program, without ramps; see :func:`simulate_l1`.
+
+    Returns
+    -------
+    list of Path
+        The Level 2 files, ready for the mosaic pipeline.
+    """
+    sky = Sky.of(program_of(preset, config, detectors, elements, ma_table), seed, catalog)
+    jobs = [_image(sky, each, out, rad) for each in sky.observations()]
+    return _all(sky, jobs, out, rad, watcher)
+
+
+def simulate_l3(
+    *,
+    preset: str | None = None,
+    config: Path | None = None,
+    detectors: Sequence[str] | None = None,
+    elements: Sequence[str] | None = None,
+    ma_table: int | None = None,
+    catalog: Path | None = None,
+    seed: int | None = None,
+    rad: io.Generation = "2.1.0",
+    coadd: bool = False,
+    out: Path = Path(),
+    watcher: Watcher | None = None,
+) -> list[Path]:
+    """Simulate a co-add in each filter of a program, on the sky cell of its target.
+
+    Parameters
+    ----------
+    preset, config, detectors, elements, ma_table, catalog, seed, rad, out, watcher
+        As for :func:`simulate_l1`.
+    coadd : bool
+        Simulate every image (into ``out/level2``) and co-add them, instead of drawing the
+        scene on the cell at even depth.
+
+    Returns
+    -------
+    list of Path
+        The Level 3 files.
+    """
+    sky = Sky.of(program_of(preset, config, detectors, elements, ma_table), seed, catalog)
+    target = cell(str(owner(sky.program.ra, sky.program.dec)))
+    if not coadd:
+        jobs = [_coadd(sky, element, target, out, rad) for element in sky.program.filters]
+        return _all(sky, jobs, out, rad, watcher)
+    folder = out / "level2"
+    jobs = [_image(sky, each, folder, rad) for each in sky.observations()]
+    images = _all(sky, jobs, folder, rad, watcher)
+    lists = []
+    for found in associate([Source(path, io.peek(path)) for path in images]):
+        if found.target == target.name:
+            lists.append(folder / f"{found.product}_asn.json")
+            io.write_association(found, lists[-1])
+    return list(run("mosaic", lists, out=out, rad=rad, watcher=watcher).files)
+
+
+def _all(
+    sky: Sky, jobs: Sequence[Job], out: Path, rad: io.Generation, watcher: Watcher | None
+) -> list[Path]:
+    """Do all jobs that are not done."""
     watcher = watcher or Watcher()
     folder = io.prepare_folder(out)
-    scene = scene_of(program, seed)
-    plan = observations(program, np.random.default_rng([seed, 1]))
-    units = [_unit(observation, folder) for observation in plan]
-    new = [unit for unit in units if not unit.files[0].exists()]
-    expected = Forecast(
-        len(units), _MEMORY, len(new) * 40_000_000 * len(plan[0].table.read_pattern)
-    )
+    units = [job.unit for job in jobs]
+    missing = sum(job.bytes for job in jobs if not job.path.exists())
+    memory = max(_MEMORY[kind] for unit in units for kind in unit.outputs)
+    expected = Forecast(len(units), memory, missing)
     check_space(folder, expected.disk)
     watcher.planned(units, expected)
-    _write_scene(scene, program, seed, folder)
-    for unit, observation in zip(units, plan, strict=True):
-        outcome = _take(unit, observation, scene, program, seed, watcher)
+    sky.write(folder)
+    for job in jobs:
+        outcome = _done(job, rad, watcher)
         record(folder, outcome)
-        watcher.progress(unit, outcome, "", 1.0)
-    return [unit.files[0] for unit in units]
+        watcher.progress(job.unit, outcome, "", 1.0)
+    return [job.path for job in jobs]
 
 
-def scene_of(program: ProgramConfig, seed: int) -> Scene:
-    """The sources of a program: the same for the same seed."""
-    rng = np.random.default_rng([seed, 0])
-    return draw_scene(program.scene, program.ra, program.dec, program.radius, rng)
-
-
-def stars_of(scene: Scene, program: ProgramConfig, seed: int) -> AstrometricReference:
-    """The astrometric catalog that goes with a scene."""
-    return astrometric_catalog(scene, program.scene, np.random.default_rng([seed, 2]))
-
-
-def _unit(observation: Observation, folder: Path) -> Unit:
-    path = folder / observation.name.file("uncal")
-    return Unit(STAGE, path.name.removesuffix("_uncal.asdf"), (), {Raw: (path,)})
-
-
-def truth_file(path: Path) -> Path:
-    """Where the truth of a Level 1 file is."""
-    return path.with_name(path.name.replace("_uncal.asdf", "_truth.parquet"))
-
-
-def _take(
-    unit: Unit,
-    observation: Observation,
-    scene: Scene,
-    program: ProgramConfig,
-    seed: int,
-    watcher: Watcher,
-) -> Outcome:
-    """Simulate one exposure, unless it is there."""
-    path = unit.files[0]
-    recipe = _recipe(observation, program, seed)
-    if _made(path, recipe):
-        return Outcome(unit, "kept", unit.files)
-    watcher.progress(unit, None, "simulate", 0.0)
+def _done(job: Job, rad: io.Generation, watcher: Watcher) -> Outcome:
+    """Do one job, unless its product is there."""
+    if made(job.path, job.recipe):
+        return Outcome(job.unit, "kept", job.unit.files)
+    watcher.progress(job.unit, None, STAGE, 0.0)
     with Meter() as meter:
-        # One stream an exposure: leaving one out does not change the others.
-        stream = [seed, 3, observation.exposure, int(observation.detector[3:])]
-        raw, truth = level1(
-            scene,
+        product, truth = job.make()
+        write_truth(truth, job.path, job.recipe)
+        io.write(product, job.path, rad=rad, recipe=job.recipe.to_dict())
+    return Outcome(job.unit, "made", job.unit.files, {STAGE: meter.reading})
+
+
+def _raw(sky: Sky, observation: Observation, out: Path, rad: io.Generation) -> Job:
+    """A Level 1 exposure."""
+    config = sky.program.level1
+
+    def make() -> tuple[Product, Mapping[str, Any]]:
+        return level1(
+            sky.scene,
             observation,
-            detector_truth(observation.detector, program.detector),
-            _epsf(observation.detector, observation.optical_element, program.level1.jitter),
-            program.level1,
-            np.random.default_rng(stream),
+            detector_truth(observation.detector, sky.program.detector),
+            true_epsf(observation.detector, observation.optical_element, config.jitter, False),
+            config,
+            sky.exposure_rng("l1", observation),
+            earlier=_earlier(sky, observation),
         )
-        write_table(truth, truth_file(path), _UNITS, {"recipe": recipe.to_dict()})
-        io.write(raw, path, recipe=recipe.to_dict())
-    return Outcome(unit, "made", unit.files, {"simulate": meter.reading})
+
+    path = out / observation.name.file("uncal")
+    recipe = _recipe(sky, _about(observation, path), rad, "level1", level1)
+    return Job(_unit(Raw, path), recipe, make, 40_000_000 * len(observation.table.read_pattern))
 
 
-@lru_cache(maxsize=2)
-def _epsf(detector: str, element: str, jitter: float) -> Epsf:
-    return optical_epsf(detector, element, jitter=jitter)
+def _earlier(sky: Sky, observation: Observation) -> list[Fluence]:
+    """What the exposures before this one have left in the detector."""
+    program, seen = sky.program, []
+    detector = detector_truth(observation.detector, program.detector)
+    for before in sky.observations():
+        gap = observation.exposure - before.exposure
+        if before.detector == observation.detector and 0 < gap <= program.persistence:
+            epsf = true_epsf(before.detector, before.optical_element, program.level1.jitter, False)
+            rate, _, _ = expose(sky.scene, before, detector, epsf, program.level1)
+            wait = float((observation.start_time - before.start_time).to_value("s"))
+            wait -= before.table.accumulated_exposure_time[-1]
+            seen.append(Fluence(wait, fluence(rate, detector, before)))
+    return seen
 
 
-def _recipe(observation: Observation, program: ProgramConfig, seed: int) -> Recipe:
-    """The sky and the exposure's own part of the program: not the list of exposures."""
-    values = program.model_dump(mode="json", exclude={"detectors", "filters", "dithers"})
-    about = {
-        "exposure": str(observation.name.file("uncal")),
+def _image(sky: Sky, observation: Observation, out: Path, rad: io.Generation) -> Job:
+    """A Level 2 image."""
+    config = sky.program.level2
+
+    def make() -> tuple[Product, Mapping[str, Any]]:
+        return level2(
+            sky.scene,
+            observation,
+            detector_truth(observation.detector, sky.program.detector),
+            true_epsf(observation.detector, observation.optical_element, config.jitter, False),
+            config,
+            sky.exposure_rng("l2", observation),
+        )
+
+    path = out / observation.name.file("cal")
+    recipe = _recipe(sky, _about(observation, path), rad, "level2", level2)
+    return Job(_unit(Image, path), recipe, make, 370_000_000)
+
+
+def _coadd(sky: Sky, element: str, target: SkyCell, out: Path, rad: io.Generation) -> Job:
+    """A Level 3 co-add, drawn on its cell."""
+    taken = [each for each in sky.observations() if each.optical_element == element]
+    config = sky.program.level3
+    angle, info = config.position_angle, taken[0].pointing.wcsinfo(config.detector)
+    known = {
+        "exposures": config.exposures or len(sky.program.dithers),
+        "position_angle": angle_on(target, config.detector, info) if angle is None else angle,
+    }
+    stack = Stack.of(target, element, taken[0].table, config.model_copy(update=known))
+
+    def make() -> tuple[Product, Mapping[str, Any]]:
+        return level3(
+            sky.scene,
+            target,
+            stack,
+            true_epsf(config.detector, element, sky.program.level2.jitter, True),
+            coadd_meta(taken, target, sky.program.level2.jitter),
+            taken[0].start_time,
+            sky.rng("l3", sky.program.filters.index(element)),
+            sky=config.sky,
+            noise=config.noise,
+        )
+
+    visit = taken[0].visit
+    group = group_name(visit, "full")
+    path = out / f"{coadd_root(visit.program, PROMPT, group, target.name, element)}_coadd.asdf"
+    about = {"coadd": path.name, "stack": repr(stack), "start_time": taken[0].start_time.isot}
+    recipe = _recipe(sky, about, rad, "level3", level3)
+    return Job(_unit(Mosaic, path), recipe, make, 600_000_000)
+
+
+def coadd_meta(taken: Sequence[Observation], target: SkyCell, jitter: float) -> Meta:
+    """The metadata of a co-add of exposures that were never taken one by one."""
+    metas = [
+        {**metadata(each, jitter), "filename": each.name.file("cal"), "product_type": "l2"}
+        for each in taken
+    ]
+    steps = ("flux", "resample", "skymatch")
+    return {
+        **blended(metas),
+        "association": {"name": "None"},
+        "cal_logs": ["drawn on its sky cell, without exposures"],
+        "cal_step": {**dict.fromkeys(steps, "COMPLETE"), "outlier_detection": "SKIPPED"},
+        "calibration_software_name": "Aqueduct",
+        "calibration_software_version": version("roman-aqueduct"),
+        "model_type": "MosaicModel",
+        "product_type": "coadd",
+        "wcsinfo": wcsinfo(target),
+    }
+
+
+def _unit(kind: type[Product], path: Path) -> Unit:
+    root = path.name.removesuffix(".asdf")
+    return Unit(STAGE, root.removesuffix("_uncal"), (), {kind: (path,)})
+
+
+def _about(observation: Observation, path: Path) -> dict[str, Any]:
+    return {
+        "exposure": path.name,
         "start_time": observation.start_time.isot,
         "pointing": repr(observation.pointing),
         "true_pointing": repr(observation.true_pointing),
-        "seed": seed,
     }
-    return Recipe((), given=about).linked("level1", level1, values)
 
 
-def _made(path: Path, recipe: Recipe) -> bool:
-    if not (path.exists() and truth_file(path).exists()):
-        return False
-    try:
-        found = io.peek(path).recipe
-    except InputError:
-        return False
-    return found is not None and found["id"] == recipe.id
-
-
-def _write_scene(scene: Scene, program: ProgramConfig, seed: int, folder: Path) -> None:
-    """The scene as a table, and the stars to align to."""
-    shape = ("ra", "dec", "kind", "sersic", "radius", "axis_ratio", "position_angle")
-    motion = ("pmra", "pmdec", "parallax")
-    columns = {name: getattr(scene, name) for name in (*shape, *motion)}
-    fluxes = {f"flux_{element.lower()}": values for element, values in scene.flux.items()}
-    units = {**_UNITS, **dict.fromkeys(fluxes, "nJy")}
-    about = {"epoch": scene.epoch, "seed": seed, "program": program.model_dump(mode="json")}
-    write_table({**columns, **fluxes}, folder / SCENE, units, about)
-    write_astrometry(stars_of(scene, program, seed), folder / STARS)
+def _recipe(
+    sky: Sky,
+    about: Mapping[str, Any],
+    rad: io.Generation,
+    name: str,
+    function: Callable[..., Any],
+) -> Recipe:
+    """The sky and the product's own part of the program: not the list of exposures."""
+    levels = {"level1", "level2", "level3"} - {name}
+    values = sky.program.model_dump(mode="json", exclude=_EXPOSURE_LIST | levels)
+    given = {**about, "seed": sky.seed, "schema": rad, **sky.given()}
+    return Recipe((), given=given).linked(name, function, values)

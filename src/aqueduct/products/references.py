@@ -104,6 +104,28 @@ class ReadnoiseReference(FileReference):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RefpixReference(FileReference):
+    """Weights of the reference pixels for each frequency and channel (Rauscher et al. 2022).
+
+    ``gamma`` (left columns), ``zeta`` (right columns), ``alpha`` (reference amplifier):
+    complex128 (32, 286721).
+    """
+
+    reftype: ClassVar[str] = "refpix"
+    gamma: Frame
+    zeta: Frame
+    alpha: Frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class IpcReference(FileReference):
+    """Inter-pixel capacitance: ``data`` float32 (3, 3), summing to 1."""
+
+    reftype: ClassVar[str] = "ipc"
+    data: Frame
+
+
+@dataclass(frozen=True, kw_only=True)
 class GainReference(FileReference):
     """Gain, ``data`` float32 electron/DN."""
 

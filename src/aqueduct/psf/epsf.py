@@ -3,24 +3,24 @@
     ePSF = optical PSF * jitter * charge diffusion * pixel (* inter-pixel capacitance)
 
 where ``*`` is convolution and the pixel is a unit square. It is stated once, here: the
-pixel is always within an ePSF, so a pixel value is one look-up and no integration; the
-capacitance is within those of reference files and not within those made by
-:func:`aqueduct.psf.optical.optical_epsf` unless asked for.
+pixel is always within an ePSF that is fitted or rendered, so a pixel value is one look-up
+and no integration. The capacitance is within those of reference files and within those that
+simulate Levels 2 and 3 directly; it is not within those that simulate Level 1, where the
+detector applies it to the charge. :attr:`Epsf.contents` names what is in.
 
 A stamp is sampled ``oversample`` times per pixel with the star on its middle sample, and
 its value at (dx, dy) is the fraction of the flux in a pixel whose centre lies (dx, dy)
 pixels from the star. It sums to ``oversample**2`` times the share of the light that falls
-on it: all of it for those made here, what its maker says for a reference file. The ePSF is
-zero in the outermost three samples, where the kernel lacks neighbours.
+on it: all of it for those of :func:`aqueduct.psf.optical.optical_epsf` unless asked
+otherwise, what its maker says for a reference file. The ePSF is zero in the outermost three
+samples, where the kernel of :mod:`aqueduct.psf.sampling` lacks neighbours.
 
-Between samples the quintic kernel of Bernstein & Gruen 2014 (PASP 126, 287) is used, on 6
-x 6 samples: at 4 samples per pixel a cubic one is wrong by up to 0.4 % of the peak (F129),
-which shows in fluxes and centroids. Source of the ePSF: Anderson & King 2000, PASP 112, 1360.
+Source of the ePSF: Anderson & King 2000, PASP 112, 1360.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -28,16 +28,34 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
 
-from aqueduct.core.errors import ReferenceError
+from aqueduct.core.errors import ConfigError, ReferenceError
 from aqueduct.core.threads import bands, over
-from aqueduct.kernels.compile import jit
 from aqueduct.products.references import EpsfReference
+from aqueduct.psf.blur import (
+    CAPACITANCE,
+    DIFFUSION,
+    JITTER,
+    OPTICS,
+    PIXEL,
+    Contents,
+    Jitter,
+    convolved,
+    gaussian_transfer,
+)
+from aqueduct.psf.light import Light
+from aqueduct.psf.rendering import by_phase, render
+from aqueduct.psf.sampling import cut
 
 Plane = NDArray[Any]
 Vector = NDArray[Any]
+Index = NDArray[np.int64]
 
+RIM = 3
+"""Samples at the edge of a stamp where the interpolation lacks neighbours."""
 _BAND = 256
 """Image rows rendered by one task."""
+_SHARE = 128
+"""Stars cut out by one task."""
 
 
 @dataclass(frozen=True)
@@ -52,24 +70,40 @@ class Epsf:
         Samples per pixel.
     pixel_x, pixel_y : ndarray, (position,)
         Science pixel (0-based) of each stamp; together a full grid, in any order.
+    contents : tuple of str
+        What is in it, in the words of :mod:`aqueduct.psf.blur`; empty where not known.
+    jitter : Jitter, optional
+        The jitter in it, if known.
     """
 
     psf: Plane
     oversample: int
     pixel_x: Vector
     pixel_y: Vector
+    contents: Contents = ()
+    jitter: Jitter | None = None
 
     @classmethod
-    def from_reference(cls, reference: EpsfReference, spectral_type: str = "G2V") -> Epsf:
-        """The in-focus ePSFs of a reference file.
+    def from_reference(
+        cls, reference: EpsfReference, spectral_type: str = "G2V", defocus: int = 0
+    ) -> Epsf:
+        """The ePSFs of a reference file.
 
         Stamps that sum to ``oversample**2`` hold the pixel; those of the older format sum
         to 1 and do not, and are convolved with it here.
 
+        Parameters
+        ----------
+        reference : EpsfReference
+        spectral_type : str
+            One of the file's; ignored if it names none.
+        defocus : int
+            Index on the file's first axis; 0 is in focus.
+
         Raises
         ------
         ReferenceError
-            If the file has no such spectral type or its positions form no grid.
+            If the file has no such spectral type or defocus, or its positions form no grid.
         """
         types = reference.spectral_type or (spectral_type,)
         if spectral_type not in types:
@@ -78,7 +112,13 @@ class Epsf:
                 where=reference.name,
                 hint=f"choose one of {', '.join(types)}",
             )
-        stamps = np.asarray(reference.psf[0, types.index(spectral_type)], np.float64)
+        if not 0 <= defocus < len(reference.psf):
+            raise ReferenceError(
+                f"no ePSF of defocus {defocus}",
+                where=reference.name,
+                hint=f"choose 0 to {len(reference.psf) - 1}",
+            )
+        stamps = np.asarray(reference.psf[defocus, types.index(spectral_type)], np.float64)
         if np.median(stamps.sum(axis=(-2, -1))) < reference.oversample**2 / 2:
             stamps = _with_pixel(stamps, reference.oversample)
         made = cls(
@@ -86,6 +126,8 @@ class Epsf:
             int(reference.oversample),
             np.asarray(reference.pixel_x, np.float64),
             np.asarray(reference.pixel_y, np.float64),
+            (OPTICS, JITTER, DIFFUSION, PIXEL, CAPACITANCE),
+            Jitter.of(float(reference.jitter)),
         )
         if len(made.pixel_x) != made._grid[2].size:
             raise ReferenceError(
@@ -101,7 +143,7 @@ class Epsf:
         return int(self.psf.shape[-1] // 2 // self.oversample)
 
     @cached_property
-    def _grid(self) -> tuple[Vector, Vector, NDArray[np.int64]]:
+    def _grid(self) -> tuple[Vector, Vector, Index]:
         """Ascending x and y of the grid, and the stamp at (y, x)."""
         xs, column = np.unique(self.pixel_x, return_inverse=True)
         ys, row = np.unique(self.pixel_y, return_inverse=True)
@@ -109,7 +151,7 @@ class Epsf:
         index[row, column] = np.arange(len(self.pixel_x))
         return xs, ys, index
 
-    def corners(self, x: Any, y: Any) -> tuple[NDArray[np.int64], Vector]:
+    def corners(self, x: Any, y: Any) -> tuple[Index, Vector]:
         """Stamps around positions and their bilinear weights, each (n, 4).
 
         Outside the grid the nearest point of it counts.
@@ -125,11 +167,100 @@ class Epsf:
 
     def at(self, x: float, y: float) -> NDArray[np.float64]:
         """The stamp at science pixel (x, y), bilinear between the grid's positions."""
+        return np.asarray(self.at_many([x], [y])[0])
+
+    def at_many(self, x: Any, y: Any) -> NDArray[np.float64]:
+        """The oversampled stamps at n science pixels, (n, y, x)."""
         nodes, weights = self.corners(x, y)
-        stamp: NDArray[np.float64] = np.einsum(
-            "k,kij->ij", weights[0], self.psf[nodes[0]], dtype=np.float64
+        stamps = np.zeros((len(nodes), *self.psf.shape[1:]))
+        for node, weight in zip(nodes.T, weights.T, strict=True):
+            stamps += weight[:, None, None] * self.psf[node]
+        return stamps
+
+    def local(
+        self,
+        x: float,
+        y: float,
+        *,
+        spectrum: Light | None = None,
+        jitter: float | Jitter | None = None,
+        radius: float = 0.0,
+    ) -> Epsf:
+        """The ePSF of one place, on its own: what all models of the PSF give.
+
+        Parameters
+        ----------
+        x, y : float
+            Science pixel.
+        spectrum : optional
+            Not possible: these ePSFs were made for one spectrum.
+        jitter : float or Jitter, optional
+            The jitter wanted, RMS in mas; at least as large as that in the ePSF.
+        radius : float
+            Not regarded: the stamp keeps its size.
+
+        Raises
+        ------
+        ConfigError
+            If a spectrum is given, the jitter in the ePSF is not known, or it is larger than
+            the one wanted.
+        """
+        if spectrum is not None:
+            raise ConfigError(
+                "these ePSFs are for one spectrum only",
+                hint="use an OpticalModel, or another spectral type of the reference file",
+            )
+        stamp = self.at(x, y)
+        if jitter is not None:
+            stamp = self._jittered(stamp, Jitter.of(jitter))
+        return replace(
+            self,
+            psf=stamp[None].astype(np.float32),
+            pixel_x=np.array([x]),
+            pixel_y=np.array([y]),
+            jitter=self.jitter if jitter is None else Jitter.of(jitter),
         )
-        return stamp
+
+    def _jittered(self, stamp: Plane, wanted: Jitter) -> Plane:
+        """A stamp convolved with what the jitter in it lacks of that wanted."""
+        if self.jitter is None:
+            raise ConfigError("the jitter in these ePSFs is not known")
+        missing = wanted.covariance - self.jitter.covariance
+        if np.linalg.eigvalsh(missing)[0] < -1e-9:
+            raise ConfigError(
+                f"the ePSFs already have more jitter ({self.jitter}) than {wanted}",
+                hint="ask for more, or use an OpticalModel",
+            )
+        shape = (stamp.shape[0], stamp.shape[1])
+        return convolved(stamp, gaussian_transfer(shape, self.oversample, missing))
+
+    def stamps(self, x: Vector, y: Vector, size: int) -> tuple[NDArray[np.float32], Index, Index]:
+        """Share of the flux in the pixels around n stars, each with the ePSF of its position.
+
+        Parameters
+        ----------
+        x, y : ndarray, (n,)
+            0-based science pixel.
+        size : int
+            Pixels on a side of a stamp.
+
+        Returns
+        -------
+        stamps : ndarray of float32, (n, size, size)
+        row, column : ndarray of int64, (n,)
+            Image pixel of the first pixel of each stamp; the star is within half a pixel of
+            pixel ``size // 2`` of it.
+        """
+        xs, ys = (np.ascontiguousarray(value, np.float64) for value in (x, y))
+        row, column = (np.rint(at).astype(np.int64) - size // 2 for at in (ys, xs))
+        nodes, weights = self.corners(xs, ys)
+        made = np.empty((len(xs), size, size), np.float32)
+
+        def share(stars: tuple[int, int]) -> None:
+            cut(self.psf, self.oversample, nodes, weights, xs, ys, row, column, made, *stars)
+
+        over(share, bands(len(xs), _SHARE))
+        return made, row, column
 
     def render(self, x: Vector, y: Vector, flux: Vector, image: Plane) -> None:
         """Add stars to ``image`` in place, each with the ePSF of its own position.
@@ -142,20 +273,35 @@ class Epsf:
             Total flux of the stamp, in the image's unit.
         image : ndarray of float32, (row, column)
         """
-        nodes, weights = self.corners(x, y)
-        xs, ys, fluxes = (np.ascontiguousarray(value, np.float64) for value in (x, y, flux))
+        order = np.argsort(y, kind="stable")
+        xs, ys, fluxes = (np.ascontiguousarray(value[order], np.float64) for value in (x, y, flux))
+        nodes, weights = self.corners(xs, ys)
+        cube, reach = by_phase(self.psf, self.oversample), self.radius + 2
 
         def band(rows: tuple[int, int]) -> None:
-            start, stop = rows
-            render(self.psf, self.oversample, nodes, weights, xs, ys, fluxes, image, start, stop)
+            part = slice(*np.searchsorted(ys, (rows[0] - reach, rows[1] + reach)))
+            render(
+                cube,
+                self.oversample,
+                nodes[part],
+                weights[part],
+                xs[part],
+                ys[part],
+                fluxes[part],
+                image,
+                *rows,
+            )
 
         over(band, bands(image.shape[0], _BAND))
 
 
 def normalised(stamps: Plane, oversample: int) -> NDArray[np.float32]:
-    """Stamps scaled so that each sums to ``oversample**2``."""
-    total = stamps.sum(axis=(-2, -1), keepdims=True, dtype=np.float64)
-    return np.asarray(stamps * (oversample**2 / total), np.float32)
+    """Stamps, zero on the rim that can't be interpolated, that each sum to ``oversample**2``."""
+    inside = (..., slice(RIM, -RIM), slice(RIM, -RIM))
+    total = stamps[inside].sum(axis=(-2, -1), keepdims=True, dtype=np.float64)
+    made = np.zeros(stamps.shape, np.float32)
+    made[inside] = stamps[inside] * (oversample**2 / total)
+    return made
 
 
 def _with_pixel(stamps: Plane, oversample: int) -> Plane:
@@ -168,7 +314,7 @@ def _with_pixel(stamps: Plane, oversample: int) -> Plane:
     return result
 
 
-def _bracket(grid: Vector, at: Vector) -> tuple[NDArray[np.int64], NDArray[np.int64], Vector]:
+def _bracket(grid: Vector, at: Vector) -> tuple[Index, Index, Vector]:
     """Indices of the grid points on either side of ``at`` and the fraction between them."""
     if len(grid) == 1:
         zero = np.zeros(len(at), np.int64)
@@ -176,139 +322,3 @@ def _bracket(grid: Vector, at: Vector) -> tuple[NDArray[np.int64], NDArray[np.in
     low = np.clip(np.searchsorted(grid, at, side="right") - 1, 0, len(grid) - 2)
     fraction = np.clip((at - grid[low]) / (grid[low + 1] - grid[low]), 0.0, 1.0)
     return low, low + 1, fraction
-
-
-@jit
-def _weights(t: float) -> tuple[float, float, float, float, float, float]:
-    """Weights of samples -2 to 3 for a point at ``t`` in [0, 1)."""
-    s = 1.0 - t
-    return (_outer(t), _middle(t), _inner(t), _inner(s), _middle(s), _outer(s))
-
-
-@jit
-def _slopes(t: float) -> tuple[float, float, float, float, float, float]:
-    """Derivatives of :func:`_weights`."""
-    s = 1.0 - t
-    return (
-        (2.0 + t * (4.0 + t * (-63.0 + t * (112.0 - t * 55.0)))) / 24.0,
-        (-16.0 + t * (2.0 + t * (297.0 + t * (-556.0 + t * 275.0)))) / 24.0,
-        t * t * (-570.0 + t * (1104.0 - t * 550.0)) / 24.0,
-        -s * s * (-570.0 + s * (1104.0 - s * 550.0)) / 24.0,
-        -(-16.0 + s * (2.0 + s * (297.0 + s * (-556.0 + s * 275.0)))) / 24.0,
-        -(2.0 + s * (4.0 + s * (-63.0 + s * (112.0 - s * 55.0)))) / 24.0,
-    )
-
-
-@jit
-def _inner(t: float) -> float:
-    """The kernel at distance ``t``, in [0, 1]."""
-    return 1.0 + t * t * t * (-190.0 + t * (276.0 - t * 110.0)) / 24.0
-
-
-@jit
-def _middle(t: float) -> float:
-    """The kernel at distance 1 + ``t``."""
-    return t * (-16.0 + t * (1.0 + t * (99.0 + t * (-139.0 + t * 55.0)))) / 24.0
-
-
-@jit
-def _outer(t: float) -> float:
-    """The kernel at distance 2 + ``t``."""
-    return t * (2.0 + t * (2.0 + t * (-21.0 + t * (28.0 - t * 11.0)))) / 24.0
-
-
-@jit
-def sample(psf: Plane, oversample: int, dx: float, dy: float) -> float:
-    """Fraction of the flux in a pixel whose centre is (dx, dy) pixels from the source.
-
-    Parameters
-    ----------
-    psf : ndarray, (y, x)
-        One stamp, as :meth:`Epsf.at` returns it.
-    oversample : int
-    dx, dy : float
-        Pixel centre minus source position, pixels.
-    """
-    u, v = dx * oversample + psf.shape[1] // 2, dy * oversample + psf.shape[0] // 2
-    i, j = int(np.floor(u)), int(np.floor(v))
-    if i < 2 or j < 2 or i >= psf.shape[1] - 3 or j >= psf.shape[0] - 3:
-        return 0.0
-    wx, wy = _weights(u - i), _weights(v - j)
-    total = 0.0
-    for m in range(6):
-        line = 0.0
-        for n in range(6):
-            line += wx[n] * psf[j - 2 + m, i - 2 + n]
-        total += wy[m] * line
-    return total
-
-
-@jit
-def sample_gradient(
-    psf: Plane, oversample: int, dx: float, dy: float
-) -> tuple[float, float, float]:
-    """:func:`sample` and its derivatives by ``dx`` and ``dy``, per pixel."""
-    u, v = dx * oversample + psf.shape[1] // 2, dy * oversample + psf.shape[0] // 2
-    i, j = int(np.floor(u)), int(np.floor(v))
-    if i < 2 or j < 2 or i >= psf.shape[1] - 3 or j >= psf.shape[0] - 3:
-        return 0.0, 0.0, 0.0
-    wx, wy, sx, sy = _weights(u - i), _weights(v - j), _slopes(u - i), _slopes(v - j)
-    value = by_x = by_y = 0.0
-    for m in range(6):
-        line = slope = 0.0
-        for n in range(6):
-            line += wx[n] * psf[j - 2 + m, i - 2 + n]
-            slope += sx[n] * psf[j - 2 + m, i - 2 + n]
-        value += wy[m] * line
-        by_x += wy[m] * slope
-        by_y += sy[m] * line
-    return value, by_x * oversample, by_y * oversample
-
-
-@jit
-def render(
-    psf: Plane,
-    oversample: int,
-    nodes: Plane,
-    weights: Plane,
-    x: Vector,
-    y: Vector,
-    flux: Vector,
-    image: Plane,
-    start: int,
-    stop: int,
-) -> None:
-    """Add stars to rows ``start`` to ``stop`` of ``image``, in the order given.
-
-    ``psf`` (position, y, x) float32; ``nodes`` and ``weights`` (star, 4) as
-    :meth:`Epsf.corners` gives them.
-    """
-    half = psf.shape[1] // 2
-    reach = (half - 1) // oversample
-    for star in range(len(x)):
-        row, column = int(np.floor(y[star])), int(np.floor(x[star]))
-        # The phase is the same in every pixel, so the interpolation weights are too.
-        u, v = (column - x[star]) * oversample, (row - y[star]) * oversample
-        i, j = int(np.floor(u)), int(np.floor(v))
-        wx, wy = _weights(u - i), _weights(v - j)
-        for r in range(max(row - reach, start), min(row + reach + 2, stop)):
-            top = half + j + (r - row) * oversample - 2
-            if top < 0 or top + 6 > psf.shape[1]:
-                continue
-            for c in range(max(column - reach, 0), min(column + reach + 2, image.shape[1])):
-                left = half + i + (c - column) * oversample - 2
-                if left < 0 or left + 6 > psf.shape[2]:
-                    continue
-                total = 0.0
-                for k in range(4):
-                    if weights[star, k] == 0.0:
-                        continue
-                    node = nodes[star, k]
-                    value = 0.0
-                    for m in range(6):
-                        line = 0.0
-                        for n in range(6):
-                            line += wx[n] * psf[node, top + m, left + n]
-                        value += wy[m] * line
-                    total += weights[star, k] * value
-                image[r, c] += flux[star] * total

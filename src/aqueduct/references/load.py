@@ -24,10 +24,12 @@ from aqueduct.products.references import (
     GainReference,
     IntegralNonlinearityReference,
     InverseLinearityReference,
+    IpcReference,
     LinearityReference,
     MaskReference,
     PhotomReference,
     ReadnoiseReference,
+    RefpixReference,
     SaturationReference,
 )
 from aqueduct.products.window import FRAME, SCIENCE
@@ -42,6 +44,7 @@ UNPACK_ABOVE = 1 << 20
 """Bytes from which a compressed array is worth an unpacked copy in the user's cache."""
 
 _PLANE = (FRAME, FRAME)
+_SPECTRA = (CHANNELS, 286721)
 ARRAYS: dict[type[FileReference], dict[str, tuple[DTypeLike, tuple[int, int]]]] = {
     MaskReference: {"dq": (np.uint32, _PLANE)},
     SaturationReference: {"data": (np.float32, _PLANE), "dq": (np.uint32, _PLANE)},
@@ -54,6 +57,8 @@ ARRAYS: dict[type[FileReference], dict[str, tuple[DTypeLike, tuple[int, int]]]] 
         "dark_slope_error": (np.float32, _PLANE),
         "dq": (np.uint32, _PLANE),
     },
+    IpcReference: {"data": (np.float32, (3, 3))},
+    RefpixReference: dict.fromkeys(("gamma", "zeta", "alpha"), (np.complex128, _SPECTRA)),
     FlatReference: {
         "data": (np.float32, (SCIENCE, SCIENCE)),
         "err": (np.float32, (SCIENCE, SCIENCE)),

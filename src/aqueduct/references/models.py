@@ -47,10 +47,12 @@ OFFICIAL: Final[dict[str, Official]] = {
     "gain": Official(_BY_DETECTOR, "GainRefModel"),
     "integralnonlinearity": Official(_BY_DETECTOR, "IntegralnonlinearityRefModel"),
     "inverselinearity": Official(_BY_DETECTOR, "InverselinearityRefModel"),
+    "ipc": Official(_BY_DETECTOR, "IpcRefModel"),
     "linearity": Official(_BY_DETECTOR, "LinearityRefModel"),
     "mask": Official(_BY_DETECTOR, "MaskRefModel"),
     "photom": Official(_BY_DETECTOR, "WfiImgPhotomRefModel"),
     "readnoise": Official(_BY_TYPE, "ReadnoiseRefModel"),
+    "refpix": Official(_BY_DETECTOR, "RefpixRefModel"),
     "saturation": Official(_BY_DETECTOR, "SaturationRefModel"),
 }
 

@@ -7,12 +7,21 @@ A pixel that has collected e electrons reads, before noise and drift,
 
 with gain g, reset level p and nonlinearity s. The inverse is exact:
 L = (1 - sqrt(1 - 4 s F)) / (2 s). Reference pixels collect nothing.
+
+The measured noise of one read, CDS / sqrt(2), is shared out over white noise of the pixel
+and the correlated noise within a frame. The noise of the slope through 55 reads is larger
+than white and photon noise explain; what is missing is slow noise of each pixel, power
+~ 1/f, written in its cosine modes k = 1 .. 4 over the exposure:
+
+    total^2 = w^2 T^2 var(slope | 1) + 6/5 dark T + A^2 sum_k s_k^2 / k,
+
+with s_k the slope, times T of 54 frames, through cos(pi k (r - 1/2) / 55), r = 1 .. 55.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +31,64 @@ from scipy.ndimage import gaussian_filter
 from aqueduct.core import dq
 from aqueduct.core.config import StepConfig
 from aqueduct.instrument.detectors import CHANNELS
-from aqueduct.instrument.noise import detector_noise
+from aqueduct.instrument.noise import (
+    IPC,
+    TOTAL_READS,
+    TOTAL_TIME,
+    DetectorNoise,
+    Persistence,
+    detector_noise,
+    persistence,
+)
 from aqueduct.products.window import CHANNEL, FRAME, SCIENCE_WINDOW
 
 Plane = NDArray[np.float32]
+
+CODES: Final = 65_536
+"""Values of the converter."""
+PIXEL_MODES: Final = 4
+"""Cosine modes of the slow noise of a pixel."""
+
+
+class Transient(NamedTuple):
+    """First-read transient of WFI18: a exp(-t / tau_a) + b exp(-t / tau_b)  [DN], t in s."""
+
+    a: float
+    tau_a: float
+    b: float
+    tau_b: float
+
+
+class Pink(NamedTuple):
+    """Correlated noise, DN RMS of one read.
+
+    Attributes
+    ----------
+    common, own : float
+        1/f noise within a frame, shared by all channels and of each.
+    wander : float
+        Offset of a channel from read to read.
+    pixel : float
+        A, amplitude of the slow noise of a pixel.
+    amplifier : float
+        White noise of the reference amplifier.
+    coupling : tuple of float
+        What each of the 33 channels, the reference amplifier last, sees of the common noise.
+    """
+
+    common: float = 0.0
+    own: float = 0.0
+    wander: float = 0.0
+    pixel: float = 0.0
+    amplifier: float = 0.0
+    coupling: tuple[float, ...] = (1.0,) * (CHANNELS + 1)
+
+
+class Telegraph(NamedTuple):
+    """Pixels that jump between two levels: flat index in the frame, DN between the levels."""
+
+    pixel: NDArray[np.int64] = np.zeros(0, np.int64)
+    amplitude: NDArray[np.float32] = np.zeros(0, np.float32)
 
 
 class DetectorConfig(StepConfig):
@@ -46,6 +109,20 @@ class DetectorConfig(StepConfig):
     decay_time: float = Field(23.0, gt=0, description="Time constant of its decay, s")
     dead: float = Field(1e-3, ge=0, le=1, description="Fraction of dead pixels")
     low: float = Field(1e-3, ge=0, le=1, description="Fraction of pixels of low response")
+    telegraph: float = Field(5e-4, ge=0, le=1, description="Fraction of telegraph pixels")
+    telegraph_jump: float = Field(30.0, ge=0, description="RMS of their jumps, DN")
+    inl_smooth: float = Field(2.0, ge=0, description="RMS of the smooth integral nonlinearity, DN")
+    inl_bit: float = Field(0.3, ge=0, description="RMS error of each bit of the converter, DN")
+    common: float = Field(1.0, ge=0, description="1/f noise shared by all channels, DN RMS")
+    own: float = Field(0.2, ge=0, description="1/f noise of each channel, DN RMS")
+    wander: float = Field(5.0, ge=0, description="Offset of a channel from read to read, DN RMS")
+    amplifier: float = Field(3.0, ge=0, description="White noise of the reference amplifier, DN")
+    coupling_scatter: float = Field(
+        0.03, ge=0, description="RMS of what channels see of the common noise"
+    )
+    transient: tuple[float, float, float, float] = Field(
+        (60.0, 0.22, -6.0, 0.74), description="WFI18's first read: a (DN), tau (s), b (DN), tau (s)"
+    )
 
 
 @dataclass(frozen=True)
@@ -73,6 +150,16 @@ class DetectorTruth:
         Flags of the bad pixels and the reference pixels.
     decay, decay_time : float
         Signal left after the reset: DN in the middle of the first read, and time constant, s.
+    ipc : ndarray of float64, (3, 3)
+        Share of a pixel's signal seen at (row - 1, column - 1) .. (row + 1, column + 1) of
+        it, in the science frame; sums to 1.
+    inl : ndarray of float32, (32, 65536)
+        DN that calibration adds to each value of a channel's converter.
+    persistence : Persistence
+    transient : Transient or None
+        WFI18 alone has one.
+    pink : Pink
+    telegraph : Telegraph
     """
 
     detector: str
@@ -86,6 +173,14 @@ class DetectorTruth:
     dq: NDArray[np.uint32]
     decay: float = 0.0
     decay_time: float = 1.0
+    ipc: NDArray[np.float64] = field(default_factory=IPC.copy)
+    inl: NDArray[np.float32] = field(
+        default_factory=lambda: np.zeros((CHANNELS, CODES), np.float32)
+    )
+    persistence: Persistence = field(default_factory=Persistence)
+    transient: Transient | None = None
+    pink: Pink = field(default_factory=Pink)
+    telegraph: Telegraph = field(default_factory=Telegraph)
 
 
 def draw_detector(detector: str, config: DetectorConfig, rng: np.random.Generator) -> DetectorTruth:
@@ -104,22 +199,93 @@ def draw_detector(detector: str, config: DetectorConfig, rng: np.random.Generato
     inside = np.zeros(shape, bool)
     inside[science] = True
     flags[~inside] = dq.REFERENCE_PIXEL
+    pink, white = _noise(config, known, rng)
     return DetectorTruth(
         detector,
         gain=np.broadcast_to(columns, shape),
         response=np.where(inside, response, np.float32(0)),
         dark=np.where(inside, dark, np.float32(0)),
-        read_noise=np.exp(rng.normal(0, 0.1, shape), dtype=np.float32)
-        * np.float32(known.read / config.gain),
+        read_noise=np.exp(np.float32(0.1) * rng.standard_normal(shape, np.float32))
+        * np.float32(white),
         nonlinearity=np.where(inside, np.float32(config.nonlinearity) * scatter(0.05), 0).astype(
             np.float32
         ),
         full_well=np.float32(config.full_well) * scatter(0.02),
         pedestal=np.float32(config.pedestal) * scatter(0.03),
+        telegraph=_telegraph(config, flags, rng),
         dq=flags,
         decay=config.decay,
         decay_time=config.decay_time,
+        inl=integral_nonlinearity(config, rng),
+        persistence=persistence(detector),
+        transient=Transient(*config.transient) if detector == "WFI18" else None,
+        pink=pink,
     )
+
+
+def _noise(
+    config: DetectorConfig, known: DetectorNoise, rng: np.random.Generator
+) -> tuple[Pink, float]:
+    """Correlated noise, and the white noise of a pixel, DN."""
+    correlated = config.common**2 + config.own**2
+    white = np.sqrt(max((known.read / config.gain) ** 2 - correlated, 0.0))
+    coupling = 1 + config.coupling_scatter * rng.standard_normal(CHANNELS + 1)
+    return (
+        Pink(
+            common=config.common,
+            own=config.own,
+            wander=config.wander,
+            pixel=slow_noise(known) / config.gain,
+            amplifier=config.amplifier,
+            coupling=tuple(coupling.tolist()),
+        ),
+        float(white),
+    )
+
+
+def slow_noise(known: DetectorNoise) -> float:
+    """A, electron: what the total noise has beyond white and photon noise."""
+    read = np.arange(1, TOTAL_READS + 1)
+    lever = read - read.mean()
+    slope = lever / (lever**2).sum() * (TOTAL_READS - 1)
+    k = np.arange(1, PIXEL_MODES + 1)
+    modes = np.cos(np.pi * k[:, None] * (read - 0.5) / TOTAL_READS) @ slope
+    white = known.read**2 * (slope**2).sum()
+    missing = known.total**2 - white - 1.2 * known.dark * TOTAL_TIME
+    return float(np.sqrt(max(missing, 0.0) / (modes**2 / k).sum()))
+
+
+def integral_nonlinearity(config: DetectorConfig, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Draw what calibration adds: (32, 65536) DN.
+
+    A smooth curve, on scales of 4000 DN, and an error of its own for each bit of the
+    value; without mean and slope, which belong to pedestal and gain.
+    """
+    coarse = gaussian_filter(rng.standard_normal((CHANNELS, 257)), (0, 8), mode="reflect")
+    coarse *= config.inl_smooth / max(coarse.std(), 1e-9)
+    value = np.arange(CODES)
+    knots = np.linspace(0, CODES - 1, coarse.shape[1])
+    errors = config.inl_bit * rng.standard_normal((CHANNELS, 16))
+    bits = ((value[:, None] >> np.arange(16)) & 1) - 0.5
+    made = np.empty((CHANNELS, CODES), np.float32)
+    lever = value - value.mean()
+    for channel in range(CHANNELS):
+        curve = np.interp(value, knots, coarse[channel]) + bits @ errors[channel]
+        curve -= curve.mean()
+        made[channel] = curve - lever * (curve @ lever / (lever @ lever))
+    return made
+
+
+def _telegraph(
+    config: DetectorConfig, flags: NDArray[np.uint32], rng: np.random.Generator
+) -> Telegraph:
+    """Pick telegraph pixels among the good ones and flag them."""
+    count = rng.binomial(flags.size, config.telegraph)
+    index = np.unique(rng.integers(0, flags.size, count))
+    index = index[flags.flat[index] == 0]
+    flags.flat[index] = dq.parse("TELEGRAPH")
+    jump = config.telegraph_jump * rng.standard_normal(len(index))
+    return Telegraph(index, jump.astype(np.float32))
 
 
 def _defects(

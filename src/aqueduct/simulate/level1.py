@@ -1,7 +1,7 @@
 """A Level 1 exposure of a scene, with the truth about it.
 
     electrons/s = response * (sources + sky) + dark      see :mod:`aqueduct.simulate.render`
-    resultants  = reads of the ramp, averaged             see :mod:`aqueduct.simulate.ramps`
+    resultants  = reads of the ramp, averaged on board   see :mod:`aqueduct.simulate.signatures`
 
 Calibration: 1 electron/s is ``njy_per_electron`` nJy (AB zero point of the detector). The
 flat field is the response to a uniform sky in DN, relative to its value at the mean gain
@@ -16,7 +16,9 @@ the sum over a star's pixels of data / flat * photmjsr * Omega is its flux.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,30 +28,38 @@ from aqueduct.core.config import StepConfig
 from aqueduct.geometry.pixelmap import PixelMap
 from aqueduct.geometry.siaf import aperture
 from aqueduct.geometry.wcs import detector_wcs
+from aqueduct.instrument.filters import njy_per_electron
 from aqueduct.products.ramp import Raw
-from aqueduct.products.window import SCIENCE, SCIENCE_WINDOW
+from aqueduct.products.window import BORDER, SCIENCE, SCIENCE_WINDOW
 from aqueduct.psf.epsf import Epsf
-from aqueduct.simulate.cosmic_rays import CosmicRayConfig, draw_hits
 from aqueduct.simulate.detector import DetectorTruth
-from aqueduct.simulate.drift import DriftConfig, draw_drift, reference_amplifier
 from aqueduct.simulate.observation import Observation, metadata
-from aqueduct.simulate.ramps import resultants
-from aqueduct.simulate.render import background_rate, rates, sources
+from aqueduct.simulate.render import background_rate, draw_stars, sources, trails, zodiacal
 from aqueduct.simulate.scene import Scene
+from aqueduct.simulate.signatures import (
+    Fluence,
+    IntraPixelConfig,
+    ReadoutConfig,
+    SignaturesConfig,
+    intra_pixel,
+    read_out,
+)
 
 Truth = dict[str, NDArray[Any]]
+Floats = NDArray[np.float64]
 
 
 class Level1Config(StepConfig):
     """What happens during an exposure."""
 
-    zodiacal: float = Field(1.5, ge=0, description="Zodiacal light, in units of its minimum")
-    jitter: float = Field(8.0, ge=0, description="RMS jitter per axis, mas")
-    amplifier_pedestal: float = Field(
-        5_000.0, ge=0, description="Level of the reference amplifier, DN"
+    zodiacal: Annotated[float, Field(ge=0)] | Literal["date"] = Field(
+        1.5, description="Zodiacal light in units of its minimum; date: of place and date"
     )
-    cosmic_rays: CosmicRayConfig = CosmicRayConfig.model_validate({})
-    drift: DriftConfig = DriftConfig.model_validate({})
+    jitter: float = Field(8.0, ge=0, description="RMS jitter per axis, mas")
+    truncate: int = Field(0, ge=0, description="Resultants after which it is stopped; 0: never")
+    intra_pixel: IntraPixelConfig = IntraPixelConfig.model_validate({})
+    signatures: SignaturesConfig = SignaturesConfig.model_validate({})
+    readout: ReadoutConfig = ReadoutConfig.model_validate({})
 
 
 def level1(
@@ -59,6 +69,8 @@ def level1(
     epsf: Epsf,
     config: Level1Config,
     rng: np.random.Generator,
+    *,
+    earlier: Sequence[Fluence] = (),
 ) -> tuple[Raw, Truth]:
     """Take an exposure of ``scene``.
 
@@ -69,9 +81,13 @@ def level1(
     detector : DetectorTruth
         Of the observation's detector.
     epsf : Epsf
-        The true one of the observation's detector and filter, jitter included.
+        The true one of the observation's detector and filter, jitter included, capacitance
+        not: it acts on the charge.
     config : Level1Config
     rng : numpy.random.Generator
+        One number is drawn from it, the seed of all that is random in the exposure.
+    earlier : sequence of Fluence
+        Earlier exposures (see :func:`fluence`) whose persistence is seen.
 
     Returns
     -------
@@ -79,34 +95,103 @@ def level1(
         With all metadata of the official schema.
     dict of str to ndarray
         The truth, one row for each source on the detector: ``source`` (index in the
-        scene), ``kind``, ``ra``, ``dec`` (deg, at the time of the exposure), ``x``, ``y``
-        (0-based science pixel), ``flux`` (nJy), ``rate`` (electron/s in pixels of unit
-        response).
+        scene), ``id``, ``kind``, ``ra``, ``dec`` (deg, in the middle of the exposure), ``x``,
+        ``y`` (0-based science pixel), ``flux`` (nJy), ``rate`` (electron/s in pixels of unit
+        response), ``expected`` (electron by the last read, likewise), ``saturated`` (a pixel
+        within one of its own is full by then), ``seed`` (of the exposure).
     """
+    if config.truncate:
+        observation = replace(observation, table=observation.table.truncated(config.truncate))
+    rate, truth, meta = expose(scene, observation, detector, epsf, config)
+    seed = int(rng.integers(0, 2**63))
+    given = (config.signatures, config.readout, seed)
+    sent = read_out(rate, detector, observation.table, *given, earlier=tuple(earlier))
+    truth["saturated"] = _full_near(sent.saturated, truth["x"], truth["y"])
+    truth["seed"] = np.full(len(truth["x"]), seed)
+    raw = Raw(
+        sent.data,
+        sent.amp33,
+        _described(meta, config),
+        reference_read=sent.reference_read,
+        reference_amp33=sent.reference_amp33,
+    )
+    return raw, truth
+
+
+def expose(
+    scene: Scene,
+    observation: Observation,
+    detector: DetectorTruth,
+    epsf: Epsf,
+    config: Level1Config,
+) -> tuple[NDArray[np.float32], Truth, dict[str, Any]]:
+    """What the detector collects: electron/s of the full frame, truth, and metadata.
+
+    Neither depends on chance; see :func:`level1` for the truth, here without ``saturated``
+    and ``seed``.
+    """
+    name, element, table = observation.detector, observation.optical_element, observation.table
     sky, meta = true_map(observation, config)
-    ra, dec = scene.positions(observation.start_time)
+    seconds = table.accumulated_exposure_time[-1]
+    middle = _after(observation.start_time, seconds / 2)
+    ra, dec = scene.positions(middle)
     x, y = sky.to_pixel(ra, dec)
-    rate = rates(scene, observation.detector, observation.optical_element)
-    image = sources(scene, x, y, rate, epsf, sky)
-    image += background_rate(observation.optical_element, observation.detector, config.zodiacal)
-    table = observation.table
-    drift = draw_drift(table, config.drift, rng)
-    hits = draw_hits(detector.gain.shape, table.frame_time, table.reads, config.cosmic_rays, rng)
-    data = resultants(collected(image, detector), detector, table, drift, hits, rng)
-    amp33 = reference_amplifier(table, drift, config.amplifier_pedestal, config.drift, rng)
+    rate = scene.rates(name, element, middle)
+    image = _image(scene, observation, (x, y, rate), epsf, sky, config)
+    image += _background(observation, config)
 
     on = (x > -0.5) & (x < SCIENCE - 0.5) & (y > -0.5) & (y < SCIENCE - 0.5)
     columns: Truth = {
         "source": np.arange(len(scene)),
+        "id": scene.id,
         "kind": scene.kind,
         "ra": ra,
         "dec": dec,
         "x": x,
         "y": y,
-        "flux": scene.flux[observation.optical_element],
+        "flux": rate * njy_per_electron(name, element),
         "rate": rate,
+        "expected": rate * seconds,
     }
-    return Raw(data, amp33, meta), {name: value[on] for name, value in columns.items()}
+    truth = {key: value[on] for key, value in columns.items()}
+    return collected(image, detector), truth, meta
+
+
+def _image(
+    scene: Scene,
+    observation: Observation,
+    place: tuple[Floats, Floats, Floats],
+    epsf: Epsf,
+    sky: PixelMap,
+    config: Level1Config,
+) -> NDArray[np.float32]:
+    """Electron/s of all sources at ``place`` (x, y, rate); moving ones are points that trail."""
+    x, y, rate = place
+    seen = intra_pixel(x, y, rate, config.intra_pixel)
+    moving = scene.moving
+    image = sources(scene, x, y, np.where(moving, 0.0, seen), epsf, sky)
+    if moving.any():
+        alone, start = scene.take(np.flatnonzero(moving)), observation.start_time
+        seconds = observation.table.accumulated_exposure_time[-1]
+        first = sky.to_pixel(*alone.positions(start))
+        last = sky.to_pixel(*alone.positions(_after(start, seconds)))
+        draw_stars(*trails(*first, *last, seen[moving]), epsf, image)
+    return image
+
+
+def _background(observation: Observation, config: Level1Config) -> NDArray[np.float32]:
+    """Electron/s of zodiacal, stray and thermal light."""
+    level, target = config.zodiacal, observation.true_pointing
+    if level == "date":
+        element = observation.optical_element
+        level = zodiacal(target.ra, target.dec, observation.start_time, element)
+    return background_rate(observation.optical_element, observation.detector, level)
+
+
+def _after(time: Any, seconds: float) -> Any:
+    from astropy.time import TimeDelta
+
+    return time + TimeDelta(seconds, format="sec")
 
 
 def true_map(observation: Observation, config: Level1Config) -> tuple[PixelMap, dict[str, Any]]:
@@ -126,3 +211,41 @@ def collected(image: NDArray[np.float32], detector: DetectorTruth) -> NDArray[np
     science = (SCIENCE_WINDOW.rows, SCIENCE_WINDOW.columns)
     total[science] += image * detector.response[science]
     return total
+
+
+def fluence(
+    rate: NDArray[np.float32], detector: DetectorTruth, observation: Observation
+) -> NDArray[np.float32]:
+    """Electrons in each pixel at the end of an exposure, at most its full well.
+
+    With the seconds from that end to the start of a later exposure it makes the
+    :class:`~aqueduct.simulate.signatures.Fluence` of which that one sees the persistence.
+
+    Parameters
+    ----------
+    rate : ndarray of float32, (row, column)
+        Electron/s of the full frame, from :func:`expose`.
+    """
+    full = (detector.full_well - detector.pedestal) * detector.gain
+    seconds = np.float32(observation.table.accumulated_exposure_time[-1])
+    return np.asarray(np.minimum(rate * seconds, full), np.float32)
+
+
+def _full_near(saturated: NDArray[np.bool_], x: Floats, y: Floats) -> NDArray[np.bool_]:
+    """Whether one of the 3 x 3 pixels about each place of the science area is full."""
+    row, column = (np.rint(axis).astype(np.int64) + BORDER for axis in (y, x))
+    near = np.zeros(len(row), bool)
+    for dy in (-1, 0, 1):
+        for dx in (-1, 0, 1):
+            near |= saturated[row + dy, column + dx]
+    return near
+
+
+def _described(meta: dict[str, Any], config: Level1Config) -> dict[str, Any]:
+    """Metadata with what the readout adds: truncation, guide window, encoding offset."""
+    meta["exposure"]["truncated"] = config.truncate > 0
+    if "guide_window" in config.signatures.order:
+        meta["guide_star"].update(config.signatures.guide_window.meta())
+    if config.readout.reference_read:
+        meta["instrument"]["data_encoding_offset"] = config.readout.encoding_offset
+    return meta

@@ -17,6 +17,8 @@ from aqueduct.instrument.matables import ma_table
 from aqueduct.products.names import VisitId
 from aqueduct.simulate.detector import DetectorConfig
 from aqueduct.simulate.level1 import Level1Config
+from aqueduct.simulate.level2 import Level2Config
+from aqueduct.simulate.level3 import Level3Config
 from aqueduct.simulate.observation import Observation, moved, pointing_error
 from aqueduct.simulate.scene import SceneConfig
 
@@ -41,10 +43,15 @@ class ProgramConfig(StepConfig):
     pointing_error: float = Field(
         0.3, ge=0, description="RMS error of the recorded pointing, arcsec per axis"
     )
+    persistence: int = Field(
+        0, ge=0, description="Earlier exposures of a detector whose persistence Level 1 sees"
+    )
     roll_error: float = Field(5.0, ge=0, description="RMS error of the recorded roll, arcsec")
     scene: SceneConfig = SceneConfig.model_validate({})
     detector: DetectorConfig = DetectorConfig.model_validate({})
     level1: Level1Config = Level1Config.model_validate({})
+    level2: Level2Config = Level2Config.model_validate({})
+    level3: Level3Config = Level3Config.model_validate({})
 
     @field_validator("detectors")
     @classmethod
