@@ -15,12 +15,17 @@ A point source at 5 sigma has five times the error of
   ``err`` of Level 2, the median over blank places;
 - scatter: the same fits' fluxes at those places, background subtracted;
 - aperture: the sum within the best circle, over the share of the light that it holds;
+- etc: what the mission's exposure-time calculator does, from which such tables come: the
+  sum within 0.2 arcsec less the mean of a ring of 0.4 to 0.6 arcsec
+  (roman-docs.stsci.edu, "ETC Appendix: Inputs and Calculations"), at the same blank places;
+  its scatter there, over the net share of a star's light;
 - catalog: psf_flux_err of Level 2, the median of true stars of 3 to 15 sigma that were
   found (a window of 5 x 5 pixels, the star's own photons).
 
 Beside them stands the table of the Roman technical information,
 AB_mag_limiting_sensitivity. The last columns say over how many pixels of blank sky each
 spreads a star: (flux error / err of a pixel)^2, and for the published limit with our err.
+For the calculator's method that is A (1 + A / ring) / share^2.
 """
 
 from __future__ import annotations
@@ -36,6 +41,7 @@ from scipy.spatial import cKDTree
 
 from aqueduct import io
 from aqueduct.core import dq
+from aqueduct.instrument.detectors import PIXEL_SCALE
 from aqueduct.instrument.filters import FILTERS
 from aqueduct.instrument.matables import ma_table
 from aqueduct.instrument.technical import table
@@ -52,8 +58,12 @@ from aqueduct.references import References
 PUBLISHED = "WideFieldInstrument/Imaging/Sensitivity/AB_mag_limiting_sensitivity.ecsv"
 EXPOSURES = {"57 s": (3, None, "fifty_seven_sec_point"), "1 h": (11, 3600.0, "one_hr_point")}
 """MA table, seconds to scale to, and column of the published table."""
-LIMITS = ("psf", "scatter", "aperture", "catalog")
+LIMITS = ("psf", "scatter", "aperture", "etc", "catalog")
 PLACES = 4000
+CIRCLE, RING = 0.2, (0.4, 0.6)
+"""Arcsec: the calculator's aperture, and its ring for the background."""
+FINE = 11
+"""Points per pixel, along each axis, that decide what share of it a circle covers."""
 HALF = 8
 """Pixels to either side of the middle of a PSF fit."""
 CLEAR = 20
@@ -107,7 +117,8 @@ def errors(path: Path, references: Path, truth: Path) -> dict[str, float]:
     lit = binary_dilation(segments.data > 0, iterations=CLEAR)
     level = background(np.asarray(image.data, np.float32), bad | lit).level
     err = np.asarray(image.err, np.float64)
-    flux, error = _fits(np.asarray(image.data, np.float64) - level, err, bad, lit, epsf)
+    data = np.asarray(image.data, np.float64) - level
+    flux, error = _fits(data, err, bad, lit, epsf)
     photometry = image.meta["photometry"]
     unit = photometry["conversion_megajanskys"] * photometry["pixel_area"] * 1e15
     pixel = unit * float(np.median(err[~(bad | lit)]))
@@ -118,8 +129,9 @@ def errors(path: Path, references: Path, truth: Path) -> dict[str, float]:
     sigma = unit * float(np.median(error))
     return {
         "psf": sigma,
-        "scatter": unit * 1.4826 * float(np.median(np.abs(flux - np.median(flux)))),
+        "scatter": unit * _spread(flux),
         "aperture": pixel * float(best),
+        "etc": unit * _spread(_circles(data, bad, lit, epsf)),
         "catalog": _cataloged(catalog, truth, sigma),
         "pixel": pixel,
     }
@@ -159,6 +171,46 @@ def _fits(data, err, bad, lit, epsf: Epsf) -> tuple[np.ndarray, np.ndarray]:
     return flux, error
 
 
+def _spread(values: np.ndarray) -> float:
+    """Robust standard deviation."""
+    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
+
+
+def _circles(data, bad, lit, epsf: Epsf) -> np.ndarray:
+    """The calculator's fluxes of nothing, at random blank pixels, DN/s of a whole star."""
+    rng = np.random.default_rng(2)
+    circle, ring = _covered(0.0, CIRCLE), _covered(*RING)
+    stamp = np.zeros(circle.shape, np.float32)
+    place = np.full(1, float(HALF))
+    middle = Epsf(
+        epsf.at(SCIENCE / 2, SCIENCE / 2)[None].astype(np.float32),
+        epsf.oversample,
+        np.zeros(1),
+        np.zeros(1),
+    )
+    middle.render(place, place, np.ones(1), stamp)
+    net = (stamp * circle).sum() - (stamp * ring).sum() * circle.sum() / ring.sum()
+    found: list[float] = []
+    while len(found) < PLACES:
+        row, column = rng.integers(HALF, SCIENCE - HALF, 2)
+        part = (slice(row - HALF, row + HALF + 1), slice(column - HALF, column + HALF + 1))
+        if lit[row, column] or (bad[part] & (circle > 0)).any():
+            continue
+        good = np.where(bad[part], 0.0, ring)
+        values = np.where(bad[part], 0.0, data[part])
+        level = (good * values).sum() / good.sum()
+        found.append(((circle * values).sum() - level * circle.sum()) / net)
+    return np.array(found)
+
+
+def _covered(inner: float, outer: float) -> np.ndarray:
+    """Share of each pixel between two circles, arcsec, about the middle one."""
+    fine = (np.arange((2 * HALF + 1) * FINE) + 0.5) / FINE - HALF - 0.5
+    distance = np.hypot(fine, fine[:, None]) * PIXEL_SCALE
+    inside = (distance >= inner) & (distance < outer)
+    return inside.reshape(2 * HALF + 1, FINE, 2 * HALF + 1, FINE).mean(axis=(1, 3))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--filter", default=",".join(FILTERS))
@@ -169,7 +221,7 @@ def main() -> None:
     chosen = list(EXPOSURES) if options.exposure == "both" else [options.exposure]
     print("5-sigma limits, AB mag (minus the published one); pixels a star is spread over")
     print("filter  time published" + "".join(f"{name:>16s}" for name in LIMITS), end="")
-    print("   pixels: psf  aperture  published")
+    print("   pixels: psf  aperture    etc  published")
     for element in options.filter.split(","):
         row = published[[str(name) == element for name in published["filter"]]][0]
         for name in chosen:
@@ -184,7 +236,8 @@ def main() -> None:
                 shown += f"{magnitude:8.2f} ({magnitude - row[column]:+.2f})"
             told = 10 ** (0.4 * (31.4 - row[column])) / 5 * deeper
             spread = [
-                (one / found["pixel"]) ** 2 for one in (found["psf"], found["aperture"], told)
+                (one / found["pixel"]) ** 2
+                for one in (found["psf"], found["aperture"], found["etc"], told)
             ]
             print(f"{element:7s}{name:5s}{row[column]:9.2f} {shown}      ", end="")
             print("".join(f"{pixels:9.1f}" for pixels in spread), flush=True)
