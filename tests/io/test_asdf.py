@@ -149,6 +149,21 @@ def test_mosaic_knows_its_cell(tmp_path):
     assert mosaic.wcs is not None
 
 
+def test_tables_in_the_metadata_survive(tmp_path):
+    from astropy.table import Table
+    from astropy.time import Time
+
+    mosaic = io.read(official(tmp_path, "wfi_mosaic", "2.1.0"))
+    times = Time(["2027-06-01T00:00:00", "2027-06-01T00:10:00"])
+    members = {"basic": Table({"filename": ["a", "b"], "file_date": times, "scale": [0.5, 1.5]})}
+    given = replace(mosaic, meta={**mosaic.meta, "individual_image_meta": members})
+    io.write(given, tmp_path / "one_coadd.asdf")
+    io.write(io.read(tmp_path / "one_coadd.asdf"), tmp_path / "two_coadd.asdf")
+    basic = io.read(tmp_path / "two_coadd.asdf").meta["individual_image_meta"]["basic"]
+    assert basic["filename"].tolist() == ["a", "b"] and basic["scale"].tolist() == [0.5, 1.5]
+    assert (basic["file_date"] == times).all()
+
+
 def test_missing_keyword_is_named(tmp_path):
     raw = io.read(official(tmp_path, "wfi_science_raw", "2.1.0"))
     del raw.meta["exposure"]["frame_time"]

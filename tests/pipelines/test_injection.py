@@ -14,11 +14,12 @@ from aqueduct.pipelines import injection
 from aqueduct.pipelines.injection import Grid, inject
 from aqueduct.pipelines.programs import Sky, truth_file
 from aqueduct.pipelines.simulation import coadd_meta
-from aqueduct.products import Catalog
+from aqueduct.products import Catalog, Raw
 from aqueduct.psf.epsf import Epsf, normalised
 from aqueduct.references import References
 from aqueduct.simulate import ProgramConfig
 from aqueduct.simulate.level3 import Level3Config, Stack, level3
+from aqueduct.simulate.observation import metadata
 
 
 def gaussian_epsf() -> Epsf:
@@ -73,6 +74,14 @@ def test_one_kind_of_source(coadd: Path, tmp_path: Path) -> None:
     for given in ({}, {"preset": "demo", "grid": Grid()}):
         with pytest.raises(ConfigError, match="one of a catalog"):
             inject([coadd], out=tmp_path / "x", **given)
+
+
+def test_nothing_goes_into_spectra(tmp_path: Path) -> None:
+    observation = Sky.of(ProgramConfig(filters=("GRISM",)), 1).observations()[0]
+    planes = np.zeros((2, 1, 8, 8), np.uint16)
+    raw = Raw(*planes, metadata(observation, 8.0))
+    with pytest.raises(InputError, match="spectra of GRISM"):
+        injection.Injector(Grid(), 1, References(tmp_path)).into(raw, "x")
 
 
 def test_nothing_goes_into_a_catalog(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from aqueduct.geometry import skycells
 from aqueduct.io.table import read_table
 from aqueduct.pipelines import programs, simulation
 from aqueduct.pipelines.programs import SCENE, STARS, Sky, program_of, truth_file
-from aqueduct.pipelines.simulation import coadd_meta, simulate_l3
+from aqueduct.pipelines.simulation import coadd_meta, simulate_l2, simulate_l3
 from aqueduct.products import Mosaic
 from aqueduct.psf.epsf import Epsf, normalised
 from aqueduct.simulate import ProgramConfig
@@ -135,6 +135,30 @@ def test_programs_that_can_not_be_used(tmp_path) -> None:
         program_of()
 
 
+@pytest.mark.parametrize("simulate", [simulate_l2, simulate_l3])
+def test_no_images_of_spectra(simulate, tmp_path) -> None:
+    with pytest.raises(ConfigError, match="GRISM, PRISM"):
+        simulate(preset="demo", elements=["GRISM", "F158", "PRISM"], out=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_exposures_are_seen_with_an_epsf_for_each_filter_or_wavelength(monkeypatch) -> None:
+    made = []
+
+    def optical_epsf(detector, element, **given):
+        made.append(given)
+        return gaussian_epsf()
+
+    monkeypatch.setattr(programs, "optical_epsf", optical_epsf)
+    taken = Sky.of(program_of("demo", elements=["F062", "F213", "PRISM"]), 1).observations()[::2]
+    for fine, observation in zip((8, 4), taken, strict=False):
+        assert isinstance(programs.seen_with(observation, 7.77), Epsf)
+        assert made[-1]["oversample"] == fine and made[-1]["size"] == 90 * fine + 1
+    for wave in (1.0, 1.2, 1.0):
+        programs.seen_with(taken[2], 7.77)(wave)
+    assert [given["spectrum"] for given in made[2:]] == [1.0, 1.2]
+
+
 def test_persistence_sees_the_earlier_exposures_of_the_detector(monkeypatch) -> None:
     program = program_of("demo").model_copy(update={"persistence": 1})
     sky = Sky.of(program, 1)
@@ -147,7 +171,7 @@ def test_persistence_sees_the_earlier_exposures_of_the_detector(monkeypatch) -> 
     monkeypatch.setattr(simulation, "expose", expose)
     monkeypatch.setattr(simulation, "fluence", lambda *args: np.ones(1, np.float32))
     monkeypatch.setattr(simulation, "detector_truth", lambda *args: None)
-    monkeypatch.setattr(simulation, "true_epsf", lambda *args: None)
+    monkeypatch.setattr(simulation, "seen_with", lambda *args: None)
     taken = sky.observations()
     assert simulation._earlier(sky, taken[0]) == []
     (left,) = simulation._earlier(sky, taken[2])

@@ -141,6 +141,14 @@ def test_a_step_left_out_is_recorded(take, tmp_path):
     assert all("speckle" not in line for line in header.meta["cal_logs"])
 
 
+def test_a_stage_whose_only_step_is_left_out_does_not_run(take, tmp_path):
+    summary = take(tmp_path, skip=["level"])
+    assert statuses(summary) == [("make", "made")] * 3 + [("stack", "made")]
+    header = io.peek(tmp_path / f"{FIRST}_cal.asdf")
+    assert header.meta["cal_step"]["tweakreg"] == "SKIPPED"
+    assert "toy" not in header.meta and header.recipe["skipped"] == ["level"]
+
+
 def test_the_ledger_has_a_line_for_each_unit(take, tmp_path):
     take(tmp_path)
     lines = list(ledger.lines(tmp_path))

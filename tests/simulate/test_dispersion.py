@@ -37,7 +37,7 @@ class Spectra:
     def __init__(self, *spectra: Spectrum) -> None:
         self.spectra = spectra
 
-    def spectrum(self, source: int) -> Spectrum:
+    def spectrum(self, source: int, limits: tuple[float, float]) -> Spectrum:
         return self.spectra[source]
 
 

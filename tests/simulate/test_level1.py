@@ -9,13 +9,19 @@ from asdf.exceptions import ValidationError
 from aqueduct.core.errors import ConfigError, InputError
 from aqueduct.geometry.tangent import separation
 from aqueduct.instrument import njy_per_electron
+from aqueduct.instrument.dispersers import trace
+from aqueduct.instrument.filters import effective_area
+from aqueduct.instrument.spectrum import Spectrum, electron_rate
 from aqueduct.products import Raw
 from aqueduct.psf.epsf import Epsf, normalised
 from aqueduct.simulate.detector import DetectorTruth
+from aqueduct.simulate.dispersion import DispersionConfig, margin, path
 from aqueduct.simulate.level1 import (
     Level1Config,
     Truth,
+    _background,
     _described,
+    _full,
     _full_near,
     expose,
     fluence,
@@ -24,7 +30,7 @@ from aqueduct.simulate.level1 import (
 )
 from aqueduct.simulate.observation import Observation, metadata
 from aqueduct.simulate.program import ProgramConfig, observations, preset, presets
-from aqueduct.simulate.render import background_rate
+from aqueduct.simulate.render import background_rate, zodiacal
 from aqueduct.simulate.scene import STAR, Scene, draw_scene
 from aqueduct.simulate.signatures import ReadoutConfig, SignaturesConfig
 
@@ -32,6 +38,7 @@ CONFIG = ProgramConfig(
     aperture="WFI01_FULL", filters=("F158",), ma_table=3, scene={"stars": 1.0, "galaxies": 0.2}
 )
 SCIENCE = (slice(4, -4), slice(4, -4))
+RNG = np.random.default_rng
 
 
 def gaussian_epsf() -> Epsf:
@@ -185,6 +192,69 @@ def test_moving_sources_leave_trails(detector: DetectorTruth) -> None:
     assert 18 < length < 32
     away = (slice(2990, 3010), slice(990, 1010))
     np.testing.assert_allclose(trail[away], plain[away], rtol=1e-6)
+
+
+@pytest.mark.parametrize("element", ["GRISM", "PRISM"])
+def test_an_exposure_of_spectra(element: str, detector: DetectorTruth) -> None:
+    observation = observations(CONFIG.model_copy(update={"filters": (element,)}), RNG(5))[0]
+    about = metadata(observation, 8.0)["exposure"]
+    assert about["type"] == "WFI_SPECTRAL" and about["frame_time"] == 5.14116
+    sky, _ = true_map(observation, Level1Config())
+    first, last = trace(element).to_offset(effective_area("WFI01", element)[0][[0, -1]])
+    # On the detector, above it with its spectrum on it, and too far above.
+    y = np.array([2000.4, 4087.0 - first - 50, 4087.0 + margin(element) + 5])
+    ra, dec = sky.to_sky(np.full(3, 1000.2), y)
+    scene = Scene(ra, dec, np.full(3, STAR, np.uint8), {"F158": np.full(3, 1e7)})
+    config = Level1Config(zodiacal=0.0)
+    rate, truth, _ = expose(scene, observation, detector, lambda _: gaussian_epsf(), config)
+    np.testing.assert_array_equal(truth["source"], [0, 1])
+    np.testing.assert_allclose(truth["y"], y[:2], atol=1e-3)
+    # Flat in f_nu: what a flat spectrum of the same rate has.
+    np.testing.assert_allclose(truth["flux"], 1e7, rtol=1e-5)
+    near = (slice(int(2000 + first) - 20, int(2000 + last) + 20), slice(980, 1020))
+    response = detector.response[SCIENCE]
+    light = (rate - detector.dark)[SCIENCE][near]
+    expected = electron_rate(Spectrum.flat(1e7), "WFI01", element)
+    assert light.sum() / response[near].mean() == pytest.approx(expected, rel=0.02)
+    assert (rate - detector.dark)[SCIENCE][4030:, 1000].mean() > 1
+
+
+def test_an_epsf_must_suit_the_element(detector: DetectorTruth) -> None:
+    config = CONFIG.model_copy(update={"filters": ("F158", "PRISM")})
+    image, spectra = observations(config, RNG(5))
+    for taken, epsf in ((image, lambda _: gaussian_epsf()), (spectra, gaussian_epsf())):
+        with pytest.raises(InputError, match=f"does not suit {taken.optical_element}"):
+            expose(few_stars(image), taken, detector, epsf, Level1Config())
+
+
+def test_spectroscopy_takes_longer() -> None:
+    config = CONFIG.model_copy(update={"filters": ("GRISM", "F158"), "gap": 10.0})
+    first, second = observations(config, RNG(5))
+    wait = (second.start_time - first.start_time).to_value("s")
+    assert wait == pytest.approx(18 * 5.14116 + 10)
+    assert second.table.frame_time == 3.16247
+
+
+def test_a_full_pixel_on_a_trace_is_found() -> None:
+    full = np.zeros((4096, 4096), bool)
+    full[1000 + 4, 200 + 4] = True
+    observation = observations(CONFIG.model_copy(update={"filters": ("PRISM",)}), RNG(5))[0]
+    first, last = path("PRISM", DispersionConfig())[1][[0, -1]]
+    y = 1000 - np.array([first - 3, first + 3, last - 3, last + 3])
+    found = _full(full, np.full(4, 200.6), y, observation, Level1Config())
+    np.testing.assert_array_equal(found, [False, True, True, False])
+
+
+def test_the_sky_is_as_bright_as_configured() -> None:
+    observation = observations(CONFIG, RNG(5))[0]
+    target = observation.true_pointing.ra, observation.true_pointing.dec
+    given = Level1Config(zodiacal="date", stray_light=0.0)
+    level = zodiacal(*target, observation.start_time, "F158")
+    assert given.level(*target, observation.start_time, "F158") == level
+    expected = background_rate("F158", "WFI01", level, 0.0)
+    np.testing.assert_array_equal(_background(observation, given), expected)
+    with pytest.raises(ConfigError, match="no date"):
+        given.level(*target, None, "F158")
 
 
 def test_saturation_is_looked_for_about_a_source() -> None:

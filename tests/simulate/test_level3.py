@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from astropy.time import Time
 
+from aqueduct.core.errors import ConfigError
 from aqueduct.geometry.skycells import SkyCell, cell
 from aqueduct.geometry.tangent import TangentPlane
 from aqueduct.instrument import njy_per_electron
+from aqueduct.instrument.filters import background
 from aqueduct.instrument.matables import ma_table
 from aqueduct.psf.epsf import Epsf, normalised
 from aqueduct.simulate.level1 import Level1Config, true_map
@@ -21,6 +23,7 @@ from aqueduct.simulate.level3 import (
     solid_angle,
 )
 from aqueduct.simulate.program import ProgramConfig, observations
+from aqueduct.simulate.render import zodiacal
 from aqueduct.simulate.scene import STAR, Scene
 
 META = {"coadd_info": {}}
@@ -130,3 +133,15 @@ def test_angle_on_the_cell_is_that_of_the_true_map(pa: float) -> None:
     found = angle_on(grid, "WFI07", taken.pointing.wcsinfo("WFI07"))
     # The distortion turns the axes a little.
     assert (found - expected + 180) % 360 - 180 == pytest.approx(0, abs=1.0)
+
+
+def test_sky_of_a_date_and_stray_light() -> None:
+    grid, table = small_cell(), ma_table(4)
+    plain = Stack.of(grid, "F158", table, Level3Config(zodiacal=2.0, stray_light=0.0))
+    light, thermal = background("F158")
+    assert plain.sky == pytest.approx(2.0 * light + thermal)
+    dated = Stack.of(grid, "F158", table, Level3Config(zodiacal="date", stray_light=0.3), TIME)
+    level = zodiacal(grid.ra_center, grid.dec_center, TIME, "F158")
+    assert dated.sky == pytest.approx(level * 1.3 * light + thermal)
+    with pytest.raises(ConfigError, match="no date"):
+        Stack.of(grid, "F158", table, Level3Config(zodiacal="date"))

@@ -27,7 +27,10 @@ Out = Annotated[Path, typer.Option(help="Folder of the products; made if absent.
 Preset = Annotated[str | None, typer.Option(help="A program that comes with Aqueduct.")]
 Config = Annotated[Path | None, typer.Option(help="TOML file that describes the program.")]
 Catalog = Annotated[
-    Path | None, typer.Option(help="Table of sources (Parquet, ECSV, FITS) in place of drawn ones.")
+    Path | None,
+    typer.Option(
+        help="Sources in place of drawn ones: a table (Parquet, ECSV, FITS) or FITS cube."
+    ),
 ]
 Detector = Annotated[
     str | None, typer.Option(help="Detectors, such as WFI01,WFI02.", metavar="WFI01,...")
@@ -133,7 +136,8 @@ def inject(
     files: Annotated[list[Path], typer.Argument(help="Level 1, 2 or 3 files.")],
     out: Out,
     catalog: Annotated[
-        Path | None, typer.Option(help="Inject the sources of a table (Parquet, ECSV, FITS).")
+        Path | None,
+        typer.Option(help="Inject those of a table (Parquet, ECSV, FITS) or FITS cube."),
     ] = None,
     preset: Annotated[str | None, typer.Option(help="Inject the sources of a preset.")] = None,
     config: Annotated[Path | None, typer.Option(help="Inject those of a TOML file.")] = None,

@@ -81,11 +81,17 @@ def _mapping_under(values: Any) -> mmap.mmap | None:
 
 
 def plain(value: Any, path: Path) -> Any:
-    """``value`` with every node of the file format turned into a plain Python value."""
+    """``value`` with every node of the file format turned into a plain Python value.
+
+    Tables stay tables, with columns of their own.
+    """
+    from astropy.table import Table
     from astropy.time import Time
 
     if is_array(value):
         return array(value, path)
+    if isinstance(value, Table):
+        return value.copy()
     if isinstance(value, Mapping) or hasattr(value, "items"):
         return {str(key): plain(entry, path) for key, entry in value.items()}
     if isinstance(value, str):

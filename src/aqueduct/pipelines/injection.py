@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from aqueduct.core.provenance import file_digest
 from aqueduct.core.step import Product
 from aqueduct.geometry.pixelmap import PixelMap
 from aqueduct.geometry.wcs import detector_wcs
+from aqueduct.instrument.dispersers import ORDERS
 from aqueduct.instrument.noise import IPC
 from aqueduct.pipelines.programs import STREAMS, made, program_of, scene_of, true_epsf, write_truth
 from aqueduct.pipelines.scene_files import scene_from_file
@@ -117,6 +118,12 @@ class Injector:
 
     def _raw(self, raw: Raw, rng: np.random.Generator) -> tuple[Product, Mapping[str, Any]]:
         about, meta = raw.exposure, raw.meta
+        if about.optical_element in ORDERS:
+            raise InputError(
+                f"nothing can be injected into spectra of {about.optical_element}",
+                where=str(meta["filename"]),
+                hint="give exposures through a filter",
+            )
         distortion = self.references.get(DistortionReference, meta)
         factor = float(meta["velocity_aberration"]["scale_factor"])
         wcs = detector_wcs(distortion.transform, meta["wcsinfo"], factor)
@@ -167,9 +174,7 @@ class Injector:
         epsf = true_epsf(detector, element, JITTER, True)
         shape = (mosaic.cell.pixels, mosaic.cell.pixels)
         scene = self._scene(mosaic.cell.plane, shape, element, time, rng)
-        made, truth = inject_level3(mosaic, scene, epsf, detector, angle, rng)
-        tables = _tables(mosaic.meta["individual_image_meta"])
-        return replace(made, meta={**made.meta, "individual_image_meta": tables}), truth
+        return inject_level3(mosaic, scene, epsf, detector, angle, rng)
 
 
 def inject(
@@ -301,17 +306,3 @@ def _member(mosaic: Mosaic) -> tuple[str, dict[str, float]]:
             where=str(mosaic.meta.get("filename", "")),
             hint="co-add the images with `aqueduct run mosaic`",
         ) from error
-
-
-def _tables(members: Mapping[str, Any]) -> dict[str, Any]:
-    """The members' metadata as tables again: a file read gives mappings of columns."""
-    from astropy.table import Table
-    from astropy.time import Time
-
-    def column(values: Any) -> Any:
-        return Time(values["value"]) if isinstance(values, Mapping) else values
-
-    return {
-        name: Table({key: column(values) for key, values in block.items()})
-        for name, block in members.items()
-    }

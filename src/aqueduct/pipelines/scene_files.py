@@ -1,4 +1,4 @@
-"""Scenes from files: Parquet, ECSV, FITS or anything else astropy reads as a table."""
+"""Scenes from files: Parquet, ECSV, FITS or anything else astropy reads; data cubes in FITS."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from aqueduct.core.errors import InputError
+from aqueduct.pipelines.cube_files import is_cube, scene_from_cube
 from aqueduct.simulate.scene import ImageTemplate, Scene, scene_from_table
 
 
 def scene_from_file(path: Path, images: tuple[ImageTemplate, ...] = ()) -> Scene:
-    """The sources of a table in a file.
+    """The sources of a table in a file, or those of a data cube.
 
     Parameters
     ----------
     path : Path
-        The columns are those of :func:`aqueduct.simulate.scene.scene_from_table`.
+        The columns are those of :func:`aqueduct.simulate.scene.scene_from_table`; a cube is
+        as :func:`aqueduct.pipelines.cube_files.cube_from_fits` takes it.
     images : tuple of ImageTemplate
         What its column ``image`` counts.
 
@@ -25,6 +27,8 @@ def scene_from_file(path: Path, images: tuple[ImageTemplate, ...] = ()) -> Scene
     InputError
         If the file can't be read as a table, or a column or row is at fault.
     """
+    if is_cube(path):
+        return scene_from_cube(path)
     try:
         return scene_from_table(_read(path), images)
     except InputError as error:

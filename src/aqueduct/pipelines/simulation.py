@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from aqueduct import io
+from aqueduct.core.errors import ConfigError
 from aqueduct.core.step import Product
 from aqueduct.geometry.skycells import SkyCell, cell, owner
+from aqueduct.instrument.dispersers import ORDERS
 from aqueduct.level3._blend import blended
 from aqueduct.level3._cellinfo import wcsinfo
 from aqueduct.pipelines.associate import PROMPT, associate
@@ -22,6 +24,7 @@ from aqueduct.pipelines.programs import (
     made,
     program_of,
     scene_of,
+    seen_with,
     stars_of,
     true_epsf,
     truth_file,
@@ -139,8 +142,14 @@ def simulate_l2(
     -------
     list of Path
         The Level 2 files, ready for the mosaic pipeline.
+
+    Raises
+    ------
+    ConfigError
+        If the program takes spectra.
     """
     sky = Sky.of(program_of(preset, config, detectors, elements, ma_table), seed, catalog)
+    _images_alone(sky)
     jobs = [_image(sky, each, out, rad) for each in sky.observations()]
     return _all(sky, jobs, out, rad, watcher)
 
@@ -173,8 +182,14 @@ def simulate_l3(
     -------
     list of Path
         The Level 3 files.
+
+    Raises
+    ------
+    ConfigError
+        If the program takes spectra.
     """
     sky = Sky.of(program_of(preset, config, detectors, elements, ma_table), seed, catalog)
+    _images_alone(sky)
     target = cell(str(owner(sky.program.ra, sky.program.dec)))
     if not coadd:
         jobs = [_coadd(sky, element, target, out, rad) for element in sky.program.filters]
@@ -188,6 +203,16 @@ def simulate_l3(
             lists.append(folder / f"{found.product}_asn.json")
             io.write_association(found, lists[-1])
     return list(run("mosaic", lists, out=out, rad=rad, watcher=watcher).files)
+
+
+def _images_alone(sky: Sky) -> None:
+    """Refuse programs with spectra, of which there are Level 1 exposures only."""
+    found = [element for element in sky.program.filters if element in ORDERS]
+    if found:
+        raise ConfigError(
+            f"no image is taken through {', '.join(found)}: it disperses light",
+            hint="choose filters (--filter), or simulate Level 1 exposures",
+        )
 
 
 def _all(
@@ -231,7 +256,7 @@ def _raw(sky: Sky, observation: Observation, out: Path, rad: io.Generation) -> J
             sky.scene,
             observation,
             detector_truth(observation.detector, sky.program.detector),
-            true_epsf(observation.detector, observation.optical_element, config.jitter, False),
+            seen_with(observation, config.jitter),
             config,
             sky.exposure_rng("l1", observation),
             earlier=_earlier(sky, observation),
@@ -249,7 +274,7 @@ def _earlier(sky: Sky, observation: Observation) -> list[Fluence]:
     for before in sky.observations():
         gap = observation.exposure - before.exposure
         if before.detector == observation.detector and 0 < gap <= program.persistence:
-            epsf = true_epsf(before.detector, before.optical_element, program.level1.jitter, False)
+            epsf = seen_with(before, program.level1.jitter)
             rate, _, _ = expose(sky.scene, before, detector, epsf, program.level1)
             wait = float((observation.start_time - before.start_time).to_value("s"))
             wait -= before.table.accumulated_exposure_time[-1]
@@ -285,7 +310,8 @@ def _coadd(sky: Sky, element: str, target: SkyCell, out: Path, rad: io.Generatio
         "exposures": config.exposures or len(sky.program.dithers),
         "position_angle": angle_on(target, config.detector, info) if angle is None else angle,
     }
-    stack = Stack.of(target, element, taken[0].table, config.model_copy(update=known))
+    settings = config.model_copy(update=known)
+    stack = Stack.of(target, element, taken[0].table, settings, taken[0].start_time)
 
     def make() -> tuple[Product, Mapping[str, Any]]:
         return level3(

@@ -202,7 +202,7 @@ def _between(
     until: str | None,
     save: Sequence[str],
 ) -> list[Unit]:
-    """Leave out the stages before ``since`` and after ``until``."""
+    """Leave out the stages before ``since`` and after ``until``, and those without steps."""
     stage_of = {step_name(step): stage.name for stage in pipeline.stages for step in stage.steps}
     for name in (since, until, *save):
         if name is not None and name not in stage_of:
@@ -212,7 +212,8 @@ def _between(
     names = [stage.name for stage in pipeline.stages]
     first = names.index(stage_of[since]) if since else 0
     last = names.index(stage_of[until]) if until else len(names) - 1
-    return [unit for unit in units if first <= names.index(unit.stage) <= last]
+    wanted = {stage.name for stage in pipeline.stages[first : last + 1] if stage.steps}
+    return [unit for unit in units if unit.stage in wanted]
 
 
 def _recorded(pipeline: Pipeline, resolved: Resolved) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """A Level 1 exposure of a scene, with the truth about it.
 
-    electrons/s = response * (sources + sky) + dark      see :mod:`aqueduct.simulate.render`
+    electrons/s = response * (sources + sky) + dark      see :mod:`aqueduct.simulate.render`,
+                                                         :mod:`aqueduct.simulate.dispersion`
     resultants  = reads of the ramp, averaged on board   see :mod:`aqueduct.simulate.signatures`
 
 Calibration: 1 electron/s is ``njy_per_electron`` nJy (AB zero point of the detector). The
@@ -16,25 +17,34 @@ the sum over a star's pixels of data / flat * photmjsr * Omega is its flux.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from aqueduct.core.config import StepConfig
-from aqueduct.geometry.pixelmap import PixelMap
+from aqueduct.core.errors import InputError
+from aqueduct.geometry.pixelmap import MARGIN, PixelMap
 from aqueduct.geometry.siaf import aperture
 from aqueduct.geometry.wcs import detector_wcs
+from aqueduct.instrument.dispersers import ORDERS
 from aqueduct.instrument.filters import njy_per_electron
+from aqueduct.instrument.spectrum import Spectrum, electron_rate
 from aqueduct.products.ramp import Raw
-from aqueduct.products.window import BORDER, SCIENCE, SCIENCE_WINDOW
+from aqueduct.products.window import BORDER, FRAME, SCIENCE, SCIENCE_WINDOW
 from aqueduct.psf.epsf import Epsf
 from aqueduct.simulate.detector import DetectorTruth
+from aqueduct.simulate.dispersion import (
+    DispersionConfig,
+    dispersed_rates,
+    dispersed_sources,
+    margin,
+    path,
+)
 from aqueduct.simulate.observation import Observation, metadata
-from aqueduct.simulate.render import background_rate, draw_stars, sources, trails, zodiacal
+from aqueduct.simulate.render import background_rate, draw_stars, sources, trails
 from aqueduct.simulate.scene import Scene
 from aqueduct.simulate.signatures import (
     Fluence,
@@ -44,18 +54,22 @@ from aqueduct.simulate.signatures import (
     intra_pixel,
     read_out,
 )
+from aqueduct.simulate.skylight import SkyConfig
 
 Truth = dict[str, NDArray[Any]]
 Floats = NDArray[np.float64]
+Seen = Epsf | Callable[[float], Epsf]
+"""The ePSF of a filter, or those of a disperser by wavelength in micrometre."""
+
+_WING: Final = 64
+"""Pixels beyond its traces to which the light of a source reaches."""
 
 
-class Level1Config(StepConfig):
+class Level1Config(SkyConfig):
     """What happens during an exposure."""
 
-    zodiacal: Annotated[float, Field(ge=0)] | Literal["date"] = Field(
-        1.5, description="Zodiacal light in units of its minimum; date: of place and date"
-    )
     jitter: float = Field(8.0, ge=0, description="RMS jitter per axis, mas")
+    dispersion: DispersionConfig = DispersionConfig.model_validate({})
     truncate: int = Field(0, ge=0, description="Resultants after which it is stopped; 0: never")
     intra_pixel: IntraPixelConfig = IntraPixelConfig.model_validate({})
     signatures: SignaturesConfig = SignaturesConfig.model_validate({})
@@ -66,7 +80,7 @@ def level1(
     scene: Scene,
     observation: Observation,
     detector: DetectorTruth,
-    epsf: Epsf,
+    epsf: Seen,
     config: Level1Config,
     rng: np.random.Generator,
     *,
@@ -80,9 +94,10 @@ def level1(
     observation : Observation
     detector : DetectorTruth
         Of the observation's detector.
-    epsf : Epsf
-        The true one of the observation's detector and filter, jitter included, capacitance
-        not: it acts on the charge.
+    epsf : Epsf, or callable from micrometre to Epsf
+        The true one of the observation's detector and filter, or through the grism or the
+        prism those of its wavelengths; jitter included, capacitance not: it acts on the
+        charge.
     config : Level1Config
     rng : numpy.random.Generator
         One number is drawn from it, the seed of all that is random in the exposure.
@@ -98,7 +113,15 @@ def level1(
         scene), ``id``, ``kind``, ``ra``, ``dec`` (deg, in the middle of the exposure), ``x``,
         ``y`` (0-based science pixel), ``flux`` (nJy), ``rate`` (electron/s in pixels of unit
         response), ``expected`` (electron by the last read, likewise), ``saturated`` (a pixel
-        within one of its own is full by then), ``seed`` (of the exposure).
+        within one of its own is full by then), ``seed`` (of the exposure). Through the grism
+        or the prism a source counts if its spectrum may reach the detector: ``x``, ``y`` are
+        then those of its direct image, ``rate`` is that of all orders together, ``flux``
+        what a flat spectrum of that rate has, and ``saturated`` holds all along the trace.
+
+    Raises
+    ------
+    InputError
+        If the ePSF does not suit the optical element, or the scene can't be seen through it.
     """
     if config.truncate:
         observation = replace(observation, table=observation.table.truncated(config.truncate))
@@ -106,7 +129,7 @@ def level1(
     seed = int(rng.integers(0, 2**63))
     given = (config.signatures, config.readout, seed)
     sent = read_out(rate, detector, observation.table, *given, earlier=tuple(earlier))
-    truth["saturated"] = _full_near(sent.saturated, truth["x"], truth["y"])
+    truth["saturated"] = _full(sent.saturated, truth["x"], truth["y"], observation, config)
     truth["seed"] = np.full(len(truth["x"]), seed)
     raw = Raw(
         sent.data,
@@ -122,7 +145,7 @@ def expose(
     scene: Scene,
     observation: Observation,
     detector: DetectorTruth,
-    epsf: Epsf,
+    epsf: Seen,
     config: Level1Config,
 ) -> tuple[NDArray[np.float32], Truth, dict[str, Any]]:
     """What the detector collects: electron/s of the full frame, truth, and metadata.
@@ -130,17 +153,28 @@ def expose(
     Neither depends on chance; see :func:`level1` for the truth, here without ``saturated``
     and ``seed``.
     """
-    name, element, table = observation.detector, observation.optical_element, observation.table
     sky, meta = true_map(observation, config)
-    seconds = table.accumulated_exposure_time[-1]
+    seconds = observation.table.accumulated_exposure_time[-1]
     middle = _after(observation.start_time, seconds / 2)
     ra, dec = scene.positions(middle)
     x, y = sky.to_pixel(ra, dec)
-    rate = scene.rates(name, element, middle)
-    image = _image(scene, observation, (x, y, rate), epsf, sky, config)
+    rate, flux = _rates(scene, observation, middle)
+    if isinstance(epsf, Epsf) == observation.dispersed:
+        raise InputError(
+            f"this ePSF does not suit {observation.optical_element}",
+            hint="filters take an Epsf, GRISM and PRISM a function of the wavelength",
+        )
+    if isinstance(epsf, Epsf):
+        image = _image(scene, observation, (x, y, rate), epsf, sky, config)
+    else:
+        element = observation.detector, observation.optical_element
+        # The response within a pixel averages out along a trace; trails are left out.
+        settings = config.dispersion
+        image = dispersed_sources(scene, x, y, *element, epsf, sky, settings, time=middle)
     image += _background(observation, config)
 
-    on = (x > -0.5) & (x < SCIENCE - 0.5) & (y > -0.5) & (y < SCIENCE - 0.5)
+    edge = 0.5 + (margin(observation.optical_element) if observation.dispersed else 0)
+    on = (x > -0.5) & (x < SCIENCE - 0.5) & (y > -edge) & (y < SCIENCE - 1 + edge)
     columns: Truth = {
         "source": np.arange(len(scene)),
         "id": scene.id,
@@ -149,12 +183,23 @@ def expose(
         "dec": dec,
         "x": x,
         "y": y,
-        "flux": rate * njy_per_electron(name, element),
+        "flux": flux,
         "rate": rate,
         "expected": rate * seconds,
     }
     truth = {key: value[on] for key, value in columns.items()}
     return collected(image, detector), truth, meta
+
+
+def _rates(scene: Scene, observation: Observation, time: Any) -> tuple[Floats, Floats]:
+    """Electron/s and flux density (nJy) of each source: in all orders of a disperser."""
+    detector, element = observation.detector, observation.optical_element
+    if not observation.dispersed:
+        rate = scene.rates(detector, element, time)
+        return rate, rate * njy_per_electron(detector, element)
+    rate = dispersed_rates(scene, detector, element, time)
+    flat = Spectrum.flat()
+    return rate, rate / sum(electron_rate(flat, detector, order) for order in ORDERS[element])
 
 
 def _image(
@@ -181,11 +226,9 @@ def _image(
 
 def _background(observation: Observation, config: Level1Config) -> NDArray[np.float32]:
     """Electron/s of zodiacal, stray and thermal light."""
-    level, target = config.zodiacal, observation.true_pointing
-    if level == "date":
-        element = observation.optical_element
-        level = zodiacal(target.ra, target.dec, observation.start_time, element)
-    return background_rate(observation.optical_element, observation.detector, level)
+    target, element = observation.true_pointing, observation.optical_element
+    level = config.level(target.ra, target.dec, observation.start_time, element)
+    return background_rate(element, observation.detector, level, config.stray_light)
 
 
 def _after(time: Any, seconds: float) -> Any:
@@ -202,7 +245,8 @@ def true_map(observation: Observation, config: Level1Config) -> tuple[PixelMap, 
         observation.true_pointing.wcsinfo(observation.detector),
         meta["velocity_aberration"]["scale_factor"],
     )
-    return PixelMap.from_gwcs(wcs, (SCIENCE, SCIENCE)), meta
+    reach = margin(observation.optical_element) + _WING if observation.dispersed else MARGIN
+    return PixelMap.from_gwcs(wcs, (SCIENCE, SCIENCE), reach), meta
 
 
 def collected(image: NDArray[np.float32], detector: DetectorTruth) -> NDArray[np.float32]:
@@ -231,13 +275,30 @@ def fluence(
     return np.asarray(np.minimum(rate * seconds, full), np.float32)
 
 
+def _full(
+    saturated: NDArray[np.bool_],
+    x: Floats,
+    y: Floats,
+    observation: Observation,
+    config: Level1Config,
+) -> NDArray[np.bool_]:
+    """Whether a pixel near each source, or near its spectrum, is full."""
+    if not observation.dispersed:
+        return _full_near(saturated, x, y)
+    dx, dy = path(observation.optical_element, config.dispersion)
+    places = zip(x, y, strict=True)
+    return np.array([_full_near(saturated, a + dx, b + dy).any() for a, b in places], bool)
+
+
 def _full_near(saturated: NDArray[np.bool_], x: Floats, y: Floats) -> NDArray[np.bool_]:
-    """Whether one of the 3 x 3 pixels about each place of the science area is full."""
+    """Whether one of the 3 x 3 pixels about each place is full; off the frame none is."""
     row, column = (np.rint(axis).astype(np.int64) + BORDER for axis in (y, x))
     near = np.zeros(len(row), bool)
     for dy in (-1, 0, 1):
         for dx in (-1, 0, 1):
-            near |= saturated[row + dy, column + dx]
+            # On its edge are reference pixels, which are never full.
+            at = (np.clip(axis, 0, FRAME - 1) for axis in (row + dy, column + dx))
+            near |= saturated[*at]
     return near
 
 

@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from aqueduct.core import dq
-from aqueduct.core.config import StepConfig
 from aqueduct.core.threads import bands, over
 from aqueduct.geometry.footprint import outline, s_region
 from aqueduct.geometry.siaf import aperture
@@ -40,6 +39,7 @@ from aqueduct.simulate.ramp_noise import RampNoise
 from aqueduct.simulate.references import conversion, true_flat
 from aqueduct.simulate.render import pixel_area
 from aqueduct.simulate.scene import Scene
+from aqueduct.simulate.skylight import SkyConfig
 
 Plane = NDArray[Any]
 
@@ -71,10 +71,9 @@ _MOST: Final = 1e9
 """Counts beyond which a Poisson number is not told from its mean in float32."""
 
 
-class Level2Config(StepConfig):
+class Level2Config(SkyConfig):
     """What an idealized image contains."""
 
-    zodiacal: float = Field(1.5, ge=0, description="Zodiacal light, in units of its minimum")
     jitter: float = Field(8.0, ge=0, description="RMS jitter per axis, mas")
     wcs: Literal["true", "recorded"] = Field(
         "true", description="WCS of the true pointing, or of the one recorded in the metadata"
@@ -114,7 +113,9 @@ def level2(
     dict of str to ndarray
         The truth, as :func:`aqueduct.simulate.level1.level1` gives it.
     """
-    light = Level1Config(zodiacal=config.zodiacal, jitter=config.jitter)
+    light = Level1Config(
+        zodiacal=config.zodiacal, stray_light=config.stray_light, jitter=config.jitter
+    )
     collected, truth, meta = expose(scene, observation, detector, epsf, light)
     seed = int(rng.integers(0, 2**63))
     science = SCIENCE_WINDOW.rows, SCIENCE_WINDOW.columns

@@ -24,7 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from aqueduct.core.config import StepConfig
 from aqueduct.core.threads import bands, over
 from aqueduct.geometry.siaf import aperture
 from aqueduct.geometry.skycells import SkyCell
@@ -39,8 +38,9 @@ from aqueduct.products.window import SCIENCE
 from aqueduct.psf.epsf import Epsf
 from aqueduct.simulate.drizzled import Drizzle
 from aqueduct.simulate.ramp_noise import RampNoise
-from aqueduct.simulate.render import pixel_area, sources
+from aqueduct.simulate.render import STRAY_LIGHT, pixel_area, sources
 from aqueduct.simulate.scene import Scene
+from aqueduct.simulate.skylight import SkyConfig
 
 Floats = NDArray[np.float64]
 Plane = NDArray[Any]
@@ -54,7 +54,7 @@ _THIN: Final = 7
 _MAD_TO_SIGMA: Final = 1.4826
 
 
-class Level3Config(StepConfig):
+class Level3Config(SkyConfig):
     """How deep a co-add is, and how its exposures were taken."""
 
     detector: str = Field("WFI01", description="Detector whose noise and PSF stand for all")
@@ -67,7 +67,6 @@ class Level3Config(StepConfig):
         description="Of the detectors' +y axis on the cell, degrees from +y (north) to +x (east); "
         "that of the program's first exposure",
     )
-    zodiacal: float = Field(1.5, ge=0, description="Zodiacal light, in units of its minimum")
     sky: bool = Field(True, description="Leave the sky in the data, as `run mosaic` does")
     noise: bool = Field(True, description="Add noise; variances are the same without")
 
@@ -85,6 +84,8 @@ class Stack:
     drizzle : Drizzle
     zodiacal : float
         In units of the minimum.
+    stray_light : float
+        As a share of the zodiacal light.
     """
 
     detector: str
@@ -93,15 +94,23 @@ class Stack:
     exposures: int
     drizzle: Drizzle
     zodiacal: float
+    stray_light: float = STRAY_LIGHT
 
     @classmethod
-    def of(cls, cell: SkyCell, element: str, table: MATable, config: Level3Config) -> Stack:
-        """As configured: one exposure at position angle 0 where nothing else is given."""
+    def of(
+        cls, cell: SkyCell, element: str, table: MATable, config: Level3Config, time: Any = None
+    ) -> Stack:
+        """As configured: one exposure at position angle 0 where nothing else is given.
+
+        ``time`` is needed if the zodiacal light is to be that of the date.
+        """
         area = pixel_area(config.detector).mean()
         ratio = float(np.radians(cell.scale) / np.sqrt(area))
         drizzle = Drizzle.turned(ratio, config.position_angle or 0.0, config.pixfrac)
         exposures = config.exposures or 1
-        return cls(config.detector, element, table, exposures, drizzle, config.zodiacal)
+        level = config.level(cell.ra_center, cell.dec_center, time, element)
+        sky = level, config.stray_light
+        return cls(config.detector, element, table, exposures, drizzle, *sky)
 
     @property
     def model(self) -> RampNoise:
@@ -114,9 +123,9 @@ class Stack:
 
     @property
     def sky(self) -> float:
-        """Electron/s of zodiacal and thermal light in a detector pixel."""
+        """Electron/s of zodiacal, stray and thermal light in a detector pixel."""
         light, thermal = background(self.element)
-        return self.zodiacal * light + thermal
+        return self.zodiacal * (1 + self.stray_light) * light + thermal
 
     @property
     def dim(self) -> float:

@@ -10,8 +10,9 @@ import numpy as np
 
 from aqueduct.geometry.pointing import Pointing, observatory_velocity, velocity_aberration
 from aqueduct.geometry.tangent import TangentPlane
+from aqueduct.instrument.dispersers import ORDERS
 from aqueduct.instrument.ephemeris import ephemeris
-from aqueduct.instrument.matables import MATable
+from aqueduct.instrument.matables import MATable, Mode
 from aqueduct.products.meta import Meta
 from aqueduct.products.names import ExposureName, VisitId
 
@@ -70,6 +71,11 @@ class Observation:
     exposures: int = 1
 
     @property
+    def dispersed(self) -> bool:
+        """Whether it is taken through the grism or the prism."""
+        return self.optical_element in ORDERS
+
+    @property
     def name(self) -> ExposureName:
         return ExposureName(self.visit, self.exposure, self.detector, self.optical_element)
 
@@ -96,7 +102,7 @@ def metadata(observation: Observation, jitter: float) -> Meta:
         "coordinates": {"reference_frame": "ICRS"},
         "ephemeris": orbit,
         "exposure": _exposure(observation),
-        "guide_star": _guide_star(jitter),
+        "guide_star": _guide_star(observation.table.mode, jitter),
         "instrument": {
             "name": "WFI",
             "detector": observation.detector,
@@ -150,7 +156,7 @@ def _end_time(observation: Observation) -> Any:
 def _exposure(observation: Observation) -> Meta:
     table = observation.table
     return {
-        "type": "WFI_IMAGE",
+        "type": "WFI_SPECTRAL" if observation.dispersed else "WFI_IMAGE",
         "start_time": observation.start_time,
         "end_time": _end_time(observation),
         "engineering_quality": "OK",
@@ -168,11 +174,11 @@ def _exposure(observation: Observation) -> Meta:
     }
 
 
-def _guide_star(jitter: float) -> Meta:
+def _guide_star(mode: Mode, jitter: float) -> Meta:
     corners = ("window_xstart", "window_ystart", "window_xstop", "window_ystop")
     return {
         "guide_window_id": "N/A",
-        "guide_mode": "WIM-TRACK",
+        "guide_mode": f"{mode}-TRACK",
         **dict.fromkeys(corners, _ABSENT),
         "guide_star_id": "N/A",
         "epoch": "2016.0",

@@ -12,6 +12,7 @@ from aqueduct.core.config import StepConfig, nearest
 from aqueduct.core.errors import ConfigError
 from aqueduct.geometry.pointing import Pointing
 from aqueduct.instrument.detectors import sca
+from aqueduct.instrument.dispersers import ORDERS
 from aqueduct.instrument.filters import ab_zero_point
 from aqueduct.instrument.matables import ma_table
 from aqueduct.products.names import VisitId
@@ -24,7 +25,7 @@ from aqueduct.simulate.scene import SceneConfig
 
 
 class ProgramConfig(StepConfig):
-    """One visit: every filter at every dither with every detector."""
+    """One visit: every filter or disperser at every dither with every detector."""
 
     ra: float = Field(270.0, description="Target, degrees")
     dec: float = Field(66.0, ge=-90, le=90, description="Target, degrees")
@@ -32,7 +33,7 @@ class ProgramConfig(StepConfig):
     aperture: str = Field("WFI_CEN", description="SIAF aperture in which the target is seen")
     radius: float = Field(6.0, gt=0, description="Radius of the scene about the target, arcmin")
     detectors: tuple[str, ...] = Field(("WFI01",), description="WFI01 to WFI18")
-    filters: tuple[str, ...] = Field(("F158",), description="Imaging filters, in order")
+    filters: tuple[str, ...] = Field(("F158",), description="Filters, GRISM and PRISM, in order")
     ma_table: int = Field(4, description="MA table")
     dithers: tuple[tuple[float, float], ...] = Field(
         ((0.0, 0.0),), min_length=1, description="Offsets to the east and north, arcsec"
@@ -64,7 +65,8 @@ class ProgramConfig(StepConfig):
     @classmethod
     def _known_filters(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
-            ab_zero_point("WFI01", name)
+            if name not in ORDERS:
+                ab_zero_point("WFI01", name)
         return names
 
 
@@ -95,11 +97,12 @@ def observations(config: ProgramConfig, rng: np.random.Generator) -> list[Observ
     """
     from astropy.time import Time, TimeDelta
 
-    table, taken = ma_table(config.ma_table), []
-    step = TimeDelta(table.accumulated_exposure_time[-1] + config.gap, format="sec")
+    taken: list[Observation] = []
+    start = Time(config.start_time, scale="utc")
     target = Pointing(config.ra, config.dec, config.pa, config.aperture)
     plan = [(element, dither) for element in config.filters for dither in config.dithers]
     for k, (element, (east, north)) in enumerate(plan):
+        table = ma_table(config.ma_table).in_mode("WSM" if element in ORDERS else "WIM")
         pointing = moved(target, east, north, 0.0)
         true = moved(pointing, *pointing_error(config.pointing_error, config.roll_error, rng))
         taken += [
@@ -109,11 +112,12 @@ def observations(config: ProgramConfig, rng: np.random.Generator) -> list[Observ
                 detector=detector,
                 optical_element=element,
                 table=table,
-                start_time=Time(config.start_time, scale="utc") + k * step,
+                start_time=start,
                 pointing=pointing,
                 true_pointing=true,
                 exposures=len(plan),
             )
             for detector in config.detectors
         ]
+        start += TimeDelta(table.accumulated_exposure_time[-1] + config.gap, format="sec")
     return taken

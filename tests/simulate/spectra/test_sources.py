@@ -35,6 +35,16 @@ def test_rates_are_those_of_the_whole_spectra(element: str) -> None:
     np.testing.assert_allclose(sources.rates("WFI07", element), expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize("z", [0.0, 3.0, 9.0, 25.0])
+def test_a_part_of_a_spectrum_is_that_of_the_whole(z: float) -> None:
+    sources = one("galaxy-starburst", z, 0.1)
+    part, whole = sources.spectrum(0, (0.9, 2.0)), sources.spectrum(0)
+    wave = np.linspace(0.9, 2.0, 500)
+    np.testing.assert_array_equal(part(wave), whole(wave))
+    assert part.wavelength[-1] == pytest.approx(2.0, rel=1e-3)
+    assert len(part.wavelength) < 2010
+
+
 @pytest.mark.parametrize("z", [6.9, 7.4, 9.1, 10.3])
 def test_a_lyman_break_within_the_band(z: float) -> None:
     sources = one("galaxy-starburst", z, 0.1)

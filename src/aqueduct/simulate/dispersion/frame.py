@@ -64,7 +64,8 @@ def spectra(frame: Frame, group: Group, source: int) -> list[Patch]:
     windows = [_window(frame, group, source, order) for order in frame.orders]
     if not any(patch.size for _, _, patch in windows):
         return []
-    stamps, spectrum = group.images(source), source_spectrum(frame.scene, source)
+    limits = float(frame.wavelengths[0]), float(frame.wavelengths[-1])
+    stamps, spectrum = group.images(source), source_spectrum(frame.scene, source, limits)
     x, y, samples = frame.x[source], frame.y[source], group.samples
     scale = samples * np.cos(frame.angle)
     for order, (row, column, patch) in zip(frame.orders, windows, strict=True):

@@ -38,7 +38,7 @@ _UNCOVERED: Final = 0.01
 _WIDE: Final = "F146"
 _FAINTEST: Final = 1e-6
 """Least flux in a filter, of the greatest: a power law knows no zero."""
-_BEYOND: Final = (0.3, 3.0)
+BEYOND: Final = (0.3, 3.0)
 """Micrometre to which the first and the last flux are kept."""
 
 
@@ -96,8 +96,15 @@ def require_cover(spectrum: Spectrum, cut: Band, order: str) -> None:
         )
 
 
-def source_spectrum(scene: Scene, source: int) -> Spectrum:
+def source_spectrum(scene: Scene, source: int, limits: tuple[float, float] = BEYOND) -> Spectrum:
     """The spectrum of one source, or that drawn through its fluxes in filters.
+
+    Parameters
+    ----------
+    scene : Scene
+    source : int
+    limits : (float, float)
+        Micrometre between which it is wanted.
 
     Raises
     ------
@@ -105,7 +112,7 @@ def source_spectrum(scene: Scene, source: int) -> Spectrum:
         If the scene has neither spectra nor fluxes.
     """
     if scene.spectra is not None:
-        return scene.spectra.spectrum(source)
+        return scene.spectra.spectrum(source, limits)
     names = [name for name in scene.flux if name != _WIDE] or list(scene.flux)
     if not names:
         raise InputError("the scene has neither spectra nor fluxes", hint="add one of them")
@@ -150,7 +157,7 @@ def _power_laws(pivots: Floats, flux: Floats) -> Spectrum:
     peak = flux.max()
     if not peak > 0:
         return Spectrum.flat(0.0)
-    fine = np.geomspace(*_BEYOND, 256)
+    fine = np.geomspace(*BEYOND, 256)
     low = np.log(np.maximum(flux, _FAINTEST * peak))
     return Spectrum(fine, np.exp(np.interp(np.log(fine), np.log(pivots), low)))
 

@@ -72,6 +72,26 @@ def margin(element: str) -> int:
     return int(np.ceil(np.abs(np.concatenate(ends)).max()))
 
 
+def path(element: str, config: DispersionConfig) -> tuple[Floats, Floats]:
+    """Where the spectra of all orders lie, pixel by pixel.
+
+    Parameters
+    ----------
+    element : str
+        ``GRISM`` or ``PRISM``.
+    config : DispersionConfig
+
+    Returns
+    -------
+    x, y : ndarray, (pixel,)
+        From the place of the direct image.
+    """
+    ends = [trace(order).to_offset(_edges("WFI01", order)) for order in orders(element)]
+    along = np.concatenate([np.arange(np.floor(low), high + 1) for low, high in ends])
+    angle = np.radians(config.angle)
+    return along * np.sin(angle), along * np.cos(angle)
+
+
 def dispersed_sources(
     scene: Scene,
     x: Floats,

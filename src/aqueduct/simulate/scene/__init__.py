@@ -1,7 +1,7 @@
 """The sky: sources with known places, fluxes, shapes, motions and light curves."""
 
 from aqueduct.simulate.scene.catalogs import scene_from_table, scene_table
-from aqueduct.simulate.scene.cube import Cube, rate_image, scene_of_cube
+from aqueduct.simulate.scene.cube import Cube, covers, rate_image, scene_of_cube
 from aqueduct.simulate.scene.draw import SceneConfig, draw_scene
 from aqueduct.simulate.scene.gaia import astrometric_catalog, g_magnitude
 from aqueduct.simulate.scene.images import ImageTemplate
@@ -39,6 +39,7 @@ __all__ = [
     "Tabulated",
     "UniverseConfig",
     "astrometric_catalog",
+    "covers",
     "draw_scene",
     "g_magnitude",
     "joined",

@@ -74,6 +74,12 @@ def rate_image(cube: Cube, detector: str, element: str) -> Floats:
     InputError
         If the cube does not cover the element's band but for 1 % of its light.
     """
+    if not covers(cube, detector, element):
+        low, high = cube.wavelength[[0, -1]]
+        raise InputError(
+            f"the cube, from {low:.3f} to {high:.3f} um, does not cover {element}",
+            hint="extend it with planes of zeros if there is no light",
+        )
     weights = _weights(cube.wavelength, detector, element)
     image = np.tensordot(weights, cube.data, axes=(0, 0))
     return np.asarray(image * cube.scale**2)
@@ -109,7 +115,6 @@ def _weights(wavelength: Floats, detector: str, element: str) -> Floats:
     wave, area = effective_area(detector, element)
     edges = np.union1d(wave, wavelength)
     edges = edges[(edges >= wave[0]) & (edges <= wave[-1])]
-    _covered(wavelength, wave, area, element)
     # Gauss's three points are exact for the product of two lines and lambda.
     nodes = np.array([-np.sqrt(0.6), 0.0, np.sqrt(0.6)])
     share = np.array([5.0, 8.0, 5.0]) / 18
@@ -129,11 +134,8 @@ def _weights(wavelength: Floats, detector: str, element: str) -> Floats:
     return planes
 
 
-def _covered(wavelength: Floats, wave: Floats, area: Floats, element: str) -> None:
-    outside = (wave < wavelength[0]) | (wave > wavelength[-1])
-    if (area * wave)[outside].sum() > 0.01 * (area * wave).sum():
-        raise InputError(
-            f"the cube, from {wavelength[0]:.3f} to {wavelength[-1]:.3f} um, "
-            f"does not cover {element}",
-            hint="extend it with planes of zeros if there is no light",
-        )
+def covers(cube: Cube, detector: str, element: str) -> bool:
+    """Whether at most 1 % of an element's band is beyond the cube's wavelengths."""
+    wave, area = effective_area(detector, element)
+    outside = (wave < cube.wavelength[0]) | (wave > cube.wavelength[-1])
+    return bool((area * wave)[outside].sum() <= 0.01 * (area * wave).sum())

@@ -30,6 +30,7 @@ _PARCEL: Final = 256
 """Sources per piece of work."""
 _DARK: Final = 1e-9
 """A mean in the band, in units of a template's peak, below which there is no light."""
+_EVERYWHERE: Final = (0.0, np.inf)
 _COLUMNS: Final = {
     "template": np.int32,
     "redshift": np.float64,
@@ -87,16 +88,27 @@ class SourceSpectra:
         columns = {name: getattr(self, name)[index] for name in _COLUMNS}
         return SourceSpectra(self.library, **columns)
 
-    def spectrum(self, k: int) -> Spectrum:
-        """The whole spectrum of one source as it is observed above the atmosphere."""
+    def spectrum(self, k: int, limits: tuple[float, float] = _EVERYWHERE) -> Spectrum:
+        """The spectrum of one source as it is observed above the atmosphere.
+
+        Parameters
+        ----------
+        k : int
+        limits : (float, float)
+            Observed wavelengths, micrometre, between which it is wanted; it begins and ends
+            a sample beyond them at most. The whole spectrum unless given.
+        """
         z, row = float(self.redshift[k]), int(self.template[k])
         first, last = self.library.coverage[row]
-        known = (first <= GRID) & (last >= GRID)
-        wave = GRID[known] * (1 + z)
-        dust = self.ebv[k] * calzetti(GRID[known]) + self.galactic_ebv[k] * milky_way(wave)
-        flux = self.library.flux[row][known] * 10 ** (-0.4 * dust)
+        blue, red = np.array(limits) / (1 + z)
+        start = max(np.searchsorted(GRID, first), np.searchsorted(GRID, blue, "right") - 1)
+        stop = min(np.searchsorted(GRID, last, "right"), np.searchsorted(GRID, red) + 1)
+        rest = GRID[start:stop]
+        wave = rest * (1 + z)
+        dust = self.ebv[k] * calzetti(rest) + self.galactic_ebv[k] * milky_way(wave)
+        flux = self.library.flux[row, start:stop] * 10 ** (-0.4 * dust)
         flux = self.scale[k] * flux * igm.transmission(wave, z)
-        if first < GRID[0]:
+        if first < GRID[0] and start == 0:
             # Known to be dark there, which is more than nothing known.
             wave = np.append([1e-3, np.nextafter(wave[0], 0.0)], wave)
             flux = np.append([0.0, 0.0], flux)
