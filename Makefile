@@ -29,7 +29,7 @@ lint: $(DEV)  ## ruff, mypy, import-linter
 	$(BIN)/lint-imports --no-logo
 
 docs: $(DEV)  ## build the documentation into site/
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict
 
 bench: $(DEV)  ## compare with romancal: make bench FRAME=x_uncal.asdf KIT=folder of the peer kit
 	$(BIN)/python benchmarks/level2_against_romancal.py $(FRAME) $(if $(KIT),--kit $(KIT))

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy import units as u
+from astropy.table import Table
 
 from aqueduct import io
 from aqueduct.core.errors import ConfigError, InputError
@@ -74,6 +76,13 @@ def test_one_kind_of_source(coadd: Path, tmp_path: Path) -> None:
     for given in ({}, {"preset": "demo", "grid": Grid()}):
         with pytest.raises(ConfigError, match="one of a catalog"):
             inject([coadd], out=tmp_path / "x", **given)
+
+
+def test_sources_beside_the_files_are_told(coadd: Path, tmp_path: Path) -> None:
+    table = tmp_path / "far.ecsv"
+    Table({"ra": [10.0] * u.deg, "dec": [-30.0] * u.deg, "F158": [1e-8]}).write(table)
+    with pytest.raises(InputError, match="no source lies on any"):
+        inject([coadd], catalog=table, out=tmp_path / "out")
 
 
 def test_nothing_goes_into_spectra(tmp_path: Path) -> None:

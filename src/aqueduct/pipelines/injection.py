@@ -23,7 +23,15 @@ from aqueduct.geometry.pixelmap import PixelMap
 from aqueduct.geometry.wcs import detector_wcs
 from aqueduct.instrument.dispersers import ORDERS
 from aqueduct.instrument.noise import IPC
-from aqueduct.pipelines.programs import STREAMS, made, program_of, scene_of, true_epsf, write_truth
+from aqueduct.pipelines.programs import (
+    STREAMS,
+    made,
+    program_of,
+    scene_of,
+    true_epsf,
+    truth_file,
+    write_truth,
+)
 from aqueduct.pipelines.scene_files import scene_from_file
 from aqueduct.products import Image, Mosaic, Raw
 from aqueduct.products.references import (
@@ -236,7 +244,19 @@ def inject(
         outcome = _injected(unit, injector, rad, watcher)
         record(folder, outcome)
         watcher.progress(unit, outcome, "", 1.0)
-    return [unit.files[0] for unit in units]
+    made_files = [unit.files[0] for unit in units]
+    if made_files and all(_rows(truth_file(path)) == 0 for path in made_files):
+        raise InputError(
+            "no source lies on any of the files: they were written as they are",
+            hint="see where the sources are: `aqueduct show` prints what a file covers",
+        )
+    return made_files
+
+
+def _rows(path: Path) -> int:
+    from pyarrow.parquet import read_metadata
+
+    return int(read_metadata(path).num_rows)
 
 
 def _sources(

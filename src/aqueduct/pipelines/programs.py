@@ -94,7 +94,9 @@ def _program(values: Mapping[str, Any], where: str) -> ProgramConfig:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ConfigError(
-            f"{key}: {first['msg']}", where=where, hint="see docs/reference/simulation"
+            f"{key}: {first['msg']}",
+            where=where,
+            hint="see docs/how-to/simulate.md",
         ) from error
 
 

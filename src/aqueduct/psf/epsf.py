@@ -4,9 +4,9 @@
 
 where ``*`` is convolution and the pixel is a unit square. It is stated once, here: the
 pixel is always within an ePSF that is fitted or rendered, so a pixel value is one look-up
-and no integration. The capacitance is within those of reference files and within those that
-simulate Levels 2 and 3 directly; it is not within those that simulate Level 1, where the
-detector applies it to the charge. :attr:`Epsf.contents` names what is in.
+and no integration. The capacitance is within those of reference files, of simulated Level 3
+and of injection; it is not within those that simulate Levels 1 and 2, where the detector
+applies it to the charge. :attr:`Epsf.contents` names what is in.
 
 A stamp is sampled ``oversample`` times per pixel with the star on its middle sample, and
 its value at (dx, dy) is the fraction of the flux in a pixel whose centre lies (dx, dy)

@@ -229,9 +229,9 @@ def optical_epsf(
 ) -> Epsf:
     """Make the ePSFs of one detector and filter on a square grid of positions.
 
-    Those for the simulation of Level 1 have no capacitance (``ipc=False``): the detector
-    applies it to the charge. Those of reference files and for direct simulation of Levels 2
-    and 3 have it.
+    Those for the simulation of Levels 1 and 2 have no capacitance (``ipc=False``): the
+    detector applies it to the charge. Those of reference files, of simulated Level 3 and of
+    injection have it.
 
     Parameters
     ----------

@@ -98,9 +98,7 @@ def render(
 
 
 @jit
-def _mix(
-    flat: Plane, nodes: Plane, weights: Vector, mixed: Plane, top: int, bottom: int
-) -> None:
+def _mix(flat: Plane, nodes: Plane, weights: Vector, mixed: Plane, top: int, bottom: int) -> None:
     """Rows ``top`` to ``bottom`` of the weighted mean of four stamps."""
     a, b = np.float32(weights[0]), np.float32(weights[1])
     c, d = np.float32(weights[2]), np.float32(weights[3])

@@ -45,10 +45,10 @@ from aqueduct.simulate.level3 import NJY_TO_MJY, electron_unit, solid_angle
 from aqueduct.simulate.ramp_noise import RampNoise
 from aqueduct.simulate.render import pixel_area, sources
 from aqueduct.simulate.scene import STAR, Scene
+from aqueduct.simulate.truth import Truth, at_pixels, rows_of, within
 
 Floats = NDArray[np.float64]
 Plane = NDArray[Any]
-Truth = dict[str, NDArray[Any]]
 
 _BAND: Final = 128
 _AB_ZERO: Final = 31.4
@@ -214,20 +214,10 @@ def injected_truth(
     saturated: NDArray[np.bool_],
 ) -> Truth:
     """The truth about the sources whose centre is on an image, one row each."""
-    (x, y), (height, width) = pixel, saturated.shape
-    on = np.flatnonzero((x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5))
-    return {
-        "source": on,
-        "id": scene.id[on],
-        "kind": scene.kind[on],
-        "ra": place[0][on],
-        "dec": place[1][on],
-        "x": x[on],
-        "y": y[on],
-        "flux": flux[on],
-        "signal": signal[on],
-        "saturated": saturated[np.rint(y[on]).astype(int), np.rint(x[on]).astype(int)],
-    }
+    on = within(pixel, saturated.shape)
+    truth = rows_of(scene, on, place, pixel, flux=flux, signal=signal)
+    truth["saturated"] = at_pixels(saturated, truth)
+    return truth
 
 
 def grid_scene(

@@ -38,10 +38,11 @@ from aqueduct.products.references import (
 )
 from aqueduct.products.window import BORDER, CHANNEL, FRAME, SCIENCE_WINDOW
 from aqueduct.psf.epsf import Epsf
-from aqueduct.simulate.inject import Truth, fluxes, injected_truth, middle_of
+from aqueduct.simulate.inject import fluxes, injected_truth, middle_of
 from aqueduct.simulate.level3 import NJY_TO_MJY
 from aqueduct.simulate.render import pixel_area, sources
 from aqueduct.simulate.scene import Scene
+from aqueduct.simulate.truth import Truth
 
 Plane = NDArray[Any]
 

@@ -55,8 +55,8 @@ from aqueduct.simulate.signatures import (
     read_out,
 )
 from aqueduct.simulate.skylight import SkyConfig
+from aqueduct.simulate.truth import Truth, rows_of, within
 
-Truth = dict[str, NDArray[Any]]
 Floats = NDArray[np.float64]
 Seen = Epsf | Callable[[float], Epsf]
 """The ePSF of a filter, or those of a disperser by wavelength in micrometre."""
@@ -173,21 +173,10 @@ def expose(
         image = dispersed_sources(scene, x, y, *element, epsf, sky, settings, time=middle)
     image += _background(observation, config)
 
-    edge = 0.5 + (margin(observation.optical_element) if observation.dispersed else 0)
-    on = (x > -0.5) & (x < SCIENCE - 0.5) & (y > -edge) & (y < SCIENCE - 1 + edge)
-    columns: Truth = {
-        "source": np.arange(len(scene)),
-        "id": scene.id,
-        "kind": scene.kind,
-        "ra": ra,
-        "dec": dec,
-        "x": x,
-        "y": y,
-        "flux": flux,
-        "rate": rate,
-        "expected": rate * seconds,
-    }
-    truth = {key: value[on] for key, value in columns.items()}
+    beyond = margin(observation.optical_element) if observation.dispersed else 0
+    on = within((x, y), (SCIENCE, SCIENCE), beyond)
+    light = {"flux": flux, "rate": rate, "expected": rate * seconds}
+    truth = rows_of(scene, on, (ra, dec), (x, y), **light)
     return collected(image, detector), truth, meta
 
 

@@ -33,13 +33,14 @@ from aqueduct.products.meta import Meta, updated
 from aqueduct.products.window import SCIENCE, SCIENCE_WINDOW
 from aqueduct.psf.epsf import Epsf
 from aqueduct.simulate.detector import DetectorTruth
-from aqueduct.simulate.level1 import Level1Config, Truth, expose
+from aqueduct.simulate.level1 import Level1Config, expose
 from aqueduct.simulate.observation import Observation
 from aqueduct.simulate.ramp_noise import RampNoise
 from aqueduct.simulate.references import conversion, true_flat
 from aqueduct.simulate.render import pixel_area
 from aqueduct.simulate.scene import Scene
 from aqueduct.simulate.skylight import SkyConfig
+from aqueduct.simulate.truth import Truth
 
 Plane = NDArray[Any]
 

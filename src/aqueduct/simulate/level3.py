@@ -41,10 +41,10 @@ from aqueduct.simulate.ramp_noise import RampNoise
 from aqueduct.simulate.render import STRAY_LIGHT, pixel_area, sources
 from aqueduct.simulate.scene import Scene
 from aqueduct.simulate.skylight import SkyConfig
+from aqueduct.simulate.truth import Truth, at_pixels, rows_of, within
 
 Floats = NDArray[np.float64]
 Plane = NDArray[Any]
-Truth = dict[str, NDArray[Any]]
 
 NJY_TO_MJY: Final = 1e-15
 CONTEXT_BITS: Final = 32
@@ -219,7 +219,11 @@ def level3(
         meta=_completed(meta, data, stack),
         wcs=cell_wcs(cell),
     )
-    return mosaic, _truth(scene, (ra, dec), (x, y), (flux, rate), lost, stack)
+    on = within((x, y), lost.shape)
+    light = {"flux": flux, "rate": rate, "expected": rate * stack.seconds}
+    truth = rows_of(scene, on, (ra, dec), (x, y), **light)
+    truth["saturated"] = at_pixels(lost, truth)
+    return mosaic, truth
 
 
 def angle_on(cell: SkyCell, detector: str, wcsinfo: Mapping[str, Any]) -> float:
@@ -309,29 +313,4 @@ def _completed(meta: Meta, data: NDArray[np.float32], stack: Stack) -> Meta:
             "image_rms": float(_MAD_TO_SIGMA * np.median(np.abs(good - median))),
             "good_pixel_fraction": good.size / values.size,
         },
-    }
-
-
-def _truth(
-    scene: Scene,
-    place: tuple[Floats, Floats],
-    pixel: tuple[Floats, Floats],
-    light: tuple[Floats, Floats],
-    lost: NDArray[np.bool_],
-    stack: Stack,
-) -> Truth:
-    (x, y), (flux, rate), size = pixel, light, len(lost)
-    on = np.flatnonzero((x > -0.5) & (x < size - 0.5) & (y > -0.5) & (y < size - 0.5))
-    return {
-        "source": on,
-        "id": scene.id[on],
-        "kind": scene.kind[on],
-        "ra": place[0][on],
-        "dec": place[1][on],
-        "x": x[on],
-        "y": y[on],
-        "flux": flux[on],
-        "rate": rate[on],
-        "expected": rate[on] * stack.seconds,
-        "saturated": lost[np.rint(y[on]).astype(int), np.rint(x[on]).astype(int)],
     }
