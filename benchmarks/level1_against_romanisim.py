@@ -9,7 +9,8 @@ and their ratios, start-up and the writing of the file included. The peer takes 
 and 9.2 GB; ``--recorded`` takes the newest record in the kit's log instead, which is fair
 only on the same machine.
 
-``--growth`` shows what Aqueduct takes as sources, reads and detectors grow; the detectors
+``--growth`` shows what Aqueduct takes for idealized Levels 2 and 3 of such a scene (a frame,
+a sky cell of 5000 x 5000), and for Level 1 as sources, reads and detectors grow; the detectors
 are made one after another, so that their memory should stay where it is with one.
 Run the kit's setup.sh and ``make_inputs.py catalog`` first.
 """
@@ -56,6 +57,7 @@ def aqueduct(
     aperture: str = "WFI01_FULL",
     table: int = 4,
     detectors: int = 1,
+    level: str = "l1",
 ) -> Cost:
     """Simulate one program in a process of its own, into an empty folder."""
     out = options.out / name
@@ -67,7 +69,7 @@ def aqueduct(
     program.write_text(PROGRAM.format(ra=ra, dec=dec, pa=pa, aperture=aperture))
     command = [
         str(Path(sys.executable).with_name("aqueduct")),
-        *("simulate", "l1", "--config", str(program), "--catalog", str(catalog)),
+        *("simulate", level, "--config", str(program), "--catalog", str(catalog)),
         *("--detector", ",".join(f"WFI{number:02d}" for number in range(1, detectors + 1))),
         *("--ma-table", str(table), "--seed", "1", "--out", str(out)),
     ]
@@ -139,6 +141,11 @@ def on_detector(file: Path) -> int:
 
 def growth(options: argparse.Namespace) -> None:
     """Print what more sources, reads and detectors cost."""
+    for level in ("l2", "l3"):
+        catalog = drawn(options.out, SOURCES[0], galaxies=0.5)
+        for _ in range(2):  # the first compiles what it needs
+            cost = aqueduct(options, level, catalog, level=level)
+        print(f"{SOURCES[0]:>9,} sources, {level}            {cost}", flush=True)
     for number in SOURCES:
         cost = aqueduct(options, "mixed", drawn(options.out, number, galaxies=0.5))
         print(f"{number:>9,} sources, half galaxies {cost}", flush=True)

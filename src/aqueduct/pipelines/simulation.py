@@ -59,7 +59,7 @@ __all__ = [
 ]
 
 STAGE: Final = "simulate"
-_MEMORY: Final = {Raw: 3 << 30, Image: 3 << 29, Mosaic: 2 << 30}
+_MEMORY: Final = {Raw: 3 << 29, Image: 7 << 28, Mosaic: 2 << 30}
 """Bytes at the peak, as measured."""
 _EXPOSURE_LIST: Final = {"detectors", "filters", "dithers"}
 

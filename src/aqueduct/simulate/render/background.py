@@ -14,7 +14,7 @@ the longitude from the Sun.
 
 from __future__ import annotations
 
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -92,7 +92,6 @@ def _least(element: str) -> tuple[float, float]:
     return float(rows["rate"][row]), 0.0
 
 
-@lru_cache(maxsize=1)
 def pixel_area(detector: str) -> Plane:
     """Solid angle, steradian, of every science pixel (4088, 4088), from the distortion.
 
@@ -110,9 +109,7 @@ def pixel_area(detector: str) -> Plane:
     inverse = np.linalg.pinv(chebyshev.chebvander(nodes, _DEGREE))
     every = chebyshev.chebvander(np.linspace(-1, 1, SCIENCE), _DEGREE)
     rows = (every @ (inverse @ area @ inverse.T)).astype(np.float32)
-    result = rows @ every.T.astype(np.float32)
-    result.flags.writeable = False
-    return np.asarray(result)
+    return np.asarray(rows @ every.T.astype(np.float32))
 
 
 def zodiacal(ra: float, dec: float, time: Any, element: str) -> float:
