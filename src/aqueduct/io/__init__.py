@@ -1,7 +1,7 @@
 """Products and associations to and from files: ASDF, Parquet, JSON."""
 
 from aqueduct.io.association import read_association, write_association
-from aqueduct.io.files import read, write
+from aqueduct.io.files import preload, read, write
 from aqueduct.io.folder import prepare_folder
 from aqueduct.io.formats import Generation
 from aqueduct.io.header import Header, peek
@@ -10,6 +10,7 @@ __all__ = [
     "Generation",
     "Header",
     "peek",
+    "preload",
     "prepare_folder",
     "read",
     "read_association",

@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 from aqueduct.core.errors import InternalError
 from aqueduct.core.step import Product
 from aqueduct.io.atomic import atomic
-from aqueduct.io.formats import Generation, full_tag, of_product
+from aqueduct.io.formats import FORMATS, Generation, full_tag, of_product
 from aqueduct.io.header import OWN
 from aqueduct.products import Image, Mosaic, Ramp, Raw, Segmentation
 from aqueduct.products.image import PLANES
@@ -43,6 +43,17 @@ def write_product(
     for key, value in arrays.items():
         model[key] = value
     save(model, path)
+
+
+def load_schemas(kind: type[Product], rad: Generation) -> None:
+    """Load the libraries and schemas that writing a product of some kind takes.
+
+    They take seconds, which a thread of its own can spend while the product is made.
+    """
+    from roman_datamodels import datamodels
+
+    name, form = next(item for item in FORMATS.items() if item[1].product is kind)
+    getattr(datamodels, form.model).create_minimal(tag=full_tag(name, rad))
 
 
 def save(model: Any, path: Path) -> None:

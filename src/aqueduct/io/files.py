@@ -42,6 +42,13 @@ def read(path: str | Path) -> Product:
     return read_product(path)
 
 
+def preload(kind: type[Product], rad: Generation = "2.1.0") -> None:
+    """Load what :func:`write` needs for a kind of ASDF product: seconds, once a process."""
+    from aqueduct.io.asdf_write import load_schemas
+
+    load_schemas(kind, rad)
+
+
 def write(
     product: Product,
     path: str | Path,

@@ -11,7 +11,6 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,10 +60,17 @@ SHARED_BYTES: Final = 281 * _MB
 """Of those that all detectors share."""
 
 
-@lru_cache(maxsize=1)
+_latest: dict[tuple[str, DetectorConfig], DetectorTruth] = {}
+
+
 def detector_truth(detector: str, config: DetectorConfig) -> DetectorTruth:
     """The simulated detector of that name: always the same one for one config."""
-    return draw_detector(detector, config, np.random.default_rng([INSTRUMENT, sca(detector)]))
+    key = (detector, config)
+    if key not in _latest:
+        _latest.clear()  # before the next is drawn: each is half a gigabyte
+        stream = np.random.default_rng([INSTRUMENT, sca(detector)])
+        _latest[key] = draw_detector(detector, config, stream)
+    return _latest[key]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -228,10 +229,13 @@ def _all(
     check_space(folder, expected.disk)
     watcher.planned(units, expected)
     sky.write(folder)
-    for job in jobs:
-        outcome = _done(job, rad, watcher)
-        record(folder, outcome)
-        watcher.progress(job.unit, outcome, "", 1.0)
+    with ThreadPoolExecutor(1) as pool:
+        for kind in {kind for unit in units for kind in unit.outputs}:
+            pool.submit(io.preload, kind, rad)  # while the first product is made
+        for job in jobs:
+            outcome = _done(job, rad, watcher)
+            record(folder, outcome)
+            watcher.progress(job.unit, outcome, "", 1.0)
     return [job.path for job in jobs]
 
 

@@ -20,7 +20,9 @@ with s_k the slope, times T of 54 frames, through cos(pi k (r - 1/2) / 55), r = 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -30,6 +32,7 @@ from scipy.ndimage import gaussian_filter
 
 from aqueduct.core import dq
 from aqueduct.core.config import StepConfig
+from aqueduct.core.threads import over
 from aqueduct.instrument.detectors import CHANNELS
 from aqueduct.instrument.noise import (
     IPC,
@@ -186,41 +189,70 @@ class DetectorTruth:
 def draw_detector(detector: str, config: DetectorConfig, rng: np.random.Generator) -> DetectorTruth:
     """Draw the truth about one detector, about its measured noise and dark current."""
     known = detector_noise(detector)
-    shape = (FRAME, FRAME)
-
-    def scatter(rms: float) -> Plane:
-        return np.asarray(1 + rms * rng.standard_normal(shape, np.float32), np.float32)
-
-    flags, response, dark = _defects(config, known.dark, rng)
-    response *= scatter(config.response_scatter) * _trend(config.response_trend, rng)
-    gain = config.gain * (1 + config.gain_scatter * rng.standard_normal(CHANNELS))
+    inside = np.zeros((FRAME, FRAME), bool)
+    inside[SCIENCE_WINDOW.rows, SCIENCE_WINDOW.columns] = True
+    streams = iter(rng.spawn(9))
+    gain = config.gain * (1 + config.gain_scatter * next(streams).standard_normal(CHANNELS))
+    pink, white = _noise(config, known, next(streams))
+    draws: list[Callable[[], Any]] = [
+        partial(_defects, config, known.dark, inside, next(streams)),
+        partial(_response, config, next(streams)),
+        partial(_read_noise, white, next(streams)),
+        partial(_scattered, config.nonlinearity, 0.05, next(streams)),
+        partial(_scattered, config.full_well, 0.02, next(streams)),
+        partial(_scattered, config.pedestal, 0.03, next(streams)),
+        partial(integral_nonlinearity, config, next(streams)),
+    ]
+    defects, response, read_noise, nonlinearity, full_well, pedestal, inl = over(_drawn, draws)
+    flags, share, dark, telegraph = defects
+    response *= share
+    nonlinearity *= inside
     columns = np.repeat(gain, CHANNEL).astype(np.float32)
-    science = (SCIENCE_WINDOW.rows, SCIENCE_WINDOW.columns)
-    inside = np.zeros(shape, bool)
-    inside[science] = True
-    flags[~inside] = dq.REFERENCE_PIXEL
-    pink, white = _noise(config, known, rng)
     return DetectorTruth(
         detector,
-        gain=np.broadcast_to(columns, shape),
-        response=np.where(inside, response, np.float32(0)),
-        dark=np.where(inside, dark, np.float32(0)),
-        read_noise=np.exp(np.float32(0.1) * rng.standard_normal(shape, np.float32))
-        * np.float32(white),
-        nonlinearity=np.where(inside, np.float32(config.nonlinearity) * scatter(0.05), 0).astype(
-            np.float32
-        ),
-        full_well=np.float32(config.full_well) * scatter(0.02),
-        pedestal=np.float32(config.pedestal) * scatter(0.03),
-        telegraph=_telegraph(config, flags, rng),
+        gain=np.broadcast_to(columns, inside.shape),
+        response=response,
+        dark=dark,
+        read_noise=read_noise,
+        nonlinearity=nonlinearity,
+        full_well=full_well,
+        pedestal=pedestal,
+        telegraph=telegraph,
         dq=flags,
         decay=config.decay,
         decay_time=config.decay_time,
-        inl=integral_nonlinearity(config, rng),
+        inl=inl,
         persistence=persistence(detector),
         transient=Transient(*config.transient) if detector == "WFI18" else None,
         pink=pink,
     )
+
+
+def _drawn(draw: Callable[[], Any]) -> Any:
+    return draw()
+
+
+def _scattered(mean: float, rms: float, rng: np.random.Generator) -> Plane:
+    """A map about ``mean`` with a relative scatter."""
+    made = rng.standard_normal((FRAME, FRAME), np.float32)
+    made *= np.float32(mean * rms)
+    made += np.float32(mean)
+    return made
+
+
+def _read_noise(white: float, rng: np.random.Generator) -> Plane:
+    made = rng.standard_normal((FRAME, FRAME), np.float32)
+    made *= np.float32(0.1)
+    np.exp(made, out=made)
+    made *= np.float32(white)
+    return made
+
+
+def _response(config: DetectorConfig, rng: np.random.Generator) -> Plane:
+    """Response of good pixels."""
+    made = _scattered(1.0, config.response_scatter, rng)
+    made *= _trend(config.response_trend, rng)
+    return made
 
 
 def _noise(
@@ -289,34 +321,41 @@ def _telegraph(
 
 
 def _defects(
-    config: DetectorConfig, dark: float, rng: np.random.Generator
-) -> tuple[NDArray[np.uint32], Plane, Plane]:
-    """Flags, relative response and dark rate of pixels, some of them bad."""
-    shape = (FRAME, FRAME)
-    flags, response = np.zeros(shape, np.uint32), np.ones(shape, np.float32)
-    rate = np.float32(dark) * np.exp(0.2 * rng.standard_normal(shape, np.float32))
+    config: DetectorConfig, dark: float, inside: NDArray[np.bool_], rng: np.random.Generator
+) -> tuple[NDArray[np.uint32], Plane, Plane, Telegraph]:
+    """Flags, relative response, dark rate and jumps of pixels, some of them bad."""
+    shape = inside.shape
+    flags, response = np.zeros(shape, np.uint32), inside.astype(np.float32)
+    rate = rng.standard_normal(shape, np.float32)
+    rate *= np.float32(0.2)
+    np.exp(rate, out=rate)
+    rate *= np.float32(dark)
     lot = rng.random(shape, np.float32)
     edges = np.cumsum([config.warm, config.hot, config.dead, config.low])
-    warm, hot, dead, low = (
-        (lot >= start) & (lot < stop) for start, stop in zip([0, *edges], edges, strict=False)
-    )
-    rate[warm] = 10 ** rng.uniform(-1, 0, np.count_nonzero(warm))
-    rate[hot] = 10 ** rng.uniform(0, 2.5, np.count_nonzero(hot))
-    response[dead] = 0.0
-    response[low] = rng.uniform(0.2, 0.7, np.count_nonzero(low))
-    flags[warm] = dq.WARM
-    flags[hot] = dq.HOT | dq.DO_NOT_USE
-    flags[dead] = dq.DEAD | dq.DO_NOT_USE
-    flags[low] = dq.LOW_QE
-    return flags, response, rate
+    bad = np.flatnonzero((lot < edges[-1]) & inside)
+    kind = np.searchsorted(edges, lot.flat[bad], side="right")
+    warm, hot, dead, low = (bad[kind == k] for k in range(len(edges)))
+    rate.flat[warm] = 10 ** rng.uniform(-1, 0, len(warm))
+    rate.flat[hot] = 10 ** rng.uniform(0, 2.5, len(hot))
+    response.flat[dead] = 0.0
+    response.flat[low] = rng.uniform(0.2, 0.7, len(low))
+    flags.flat[warm] = dq.WARM
+    flags.flat[hot] = dq.HOT | dq.DO_NOT_USE
+    flags.flat[dead] = dq.DEAD | dq.DO_NOT_USE
+    flags.flat[low] = dq.LOW_QE
+    flags[~inside] = dq.REFERENCE_PIXEL
+    rate *= inside
+    return flags, response, rate, _telegraph(config, flags, rng)
 
 
-def _trend(rms: float, rng: np.random.Generator) -> Any:
+def _trend(rms: float, rng: np.random.Generator) -> Plane:
     """A smooth map about 1, on scales of an eighth of the detector."""
-    coarse = gaussian_filter(rng.standard_normal((64, 64)), 6, mode="nearest")
-    rows = np.linspace(0, 63, FRAME)
-    low = np.minimum(rows.astype(np.int64), 62)
-    part = (rows - low)[:, None]
-    tall = (coarse[low] * (1 - part) + coarse[low + 1] * part).T
-    smooth = (tall[low] * (1 - part) + tall[low + 1] * part).T
-    return (1 + rms * (smooth - smooth.mean()) / smooth.std()).astype(np.float32)
+    knots = 64
+    coarse = gaussian_filter(rng.standard_normal((knots, knots)), 6, mode="nearest")
+    place = np.linspace(0, knots - 1, FRAME)
+    share = np.maximum(1 - np.abs(place[:, None] - np.arange(knots)), 0)  # linear between knots
+    smooth = (share @ coarse).astype(np.float32) @ share.T.astype(np.float32)
+    smooth -= smooth.mean(dtype=np.float64)
+    smooth *= np.float32(rms / max(float(smooth.std(dtype=np.float64)), 1e-9))
+    smooth += 1
+    return np.asarray(smooth)
