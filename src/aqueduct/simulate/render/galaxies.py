@@ -8,7 +8,8 @@ F_n the transform of a circular profile of unit half-light radius
 (:mod:`aqueduct.simulate.render.sersic`) and M_c = J^-1 S_c what takes the unit circle to
 the half-light ellipse of component c (disk, bulge) in pixels: S_c to the sky, J the local
 derivative of the sky by the pixel. Light beyond a stamp wraps around it: stamps are so large
-that this is below 1e-5 electron/s/pixel and 0.2 % of the light, or of 1024 pixels.
+that this is below 1e-5 electron/s/pixel and 0.5 % of the light (spread over the stamp: 0.1 % within
+1.6 arcsec), or of 1024 pixels.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ Index = NDArray[np.int64]
 
 SIZES: Final = (64, 128, 256, 512, 1024)
 """Sides of the stamps, pixels."""
-_LOST: Final = 2e-3
+_LOST: Final = 5e-3
 """Largest share of the light that may wrap."""
 _DIM: Final = 1e-5
 """Largest mean surface brightness of what wraps, electron/s/pixel."""
