@@ -44,6 +44,7 @@ from aqueduct.core import dq
 from aqueduct.instrument.detectors import PIXEL_SCALE
 from aqueduct.instrument.filters import FILTERS
 from aqueduct.instrument.matables import ma_table
+from aqueduct.instrument.photometry import abmag, njy
 from aqueduct.instrument.technical import table
 from aqueduct.io.table import read_table
 from aqueduct.measure.background import background
@@ -232,9 +233,9 @@ def main() -> None:
             deeper = (seconds / taken) ** 0.5 if seconds else 1.0
             shown = ""
             for limit in LIMITS:
-                magnitude = 31.4 - 2.5 * np.log10(5 * found[limit] / deeper)
+                magnitude = float(abmag(5 * found[limit] / deeper))
                 shown += f"{magnitude:8.2f} ({magnitude - row[column]:+.2f})"
-            told = 10 ** (0.4 * (31.4 - row[column])) / 5 * deeper
+            told = float(njy(row[column])) / 5 * deeper
             spread = [
                 (one / found["pixel"]) ** 2
                 for one in (found["psf"], found["aperture"], found["etc"], told)

@@ -6,7 +6,7 @@ import pytest
 from aqueduct.core.errors import InputError
 from aqueduct.instrument import DETECTORS
 from aqueduct.instrument.filters import FILTERS, effective_area, njy_per_electron
-from aqueduct.instrument.spectrum import Spectrum, ab_flux, electron_rate, photon_weights
+from aqueduct.instrument.spectrum import Spectrum, ab_flux, electron_rate
 
 WAVE = np.geomspace(0.2, 4, 3000)
 
@@ -114,31 +114,6 @@ def test_redshift_and_scale() -> None:
     assert moved.flux.max() == 3 * line.flux.max()
     with pytest.raises(InputError, match="redshift"):
         line.redshifted(-1.0)
-
-
-def test_photon_weights_stand_for_the_whole_band() -> None:
-    spectrum = black_body(4000)
-    wave, area = effective_area("WFI01", "F146")
-    fine = np.linspace(wave[0], wave[-1], 200_001)
-    photons = spectrum(fine) * np.interp(fine, wave, area) / fine
-    for number in (1, 7):
-        place, weight = photon_weights(spectrum, "WFI01", "F146", number)
-        assert weight.sum() == pytest.approx(1)
-        assert (np.diff(place) > 0).all()
-        mean = (photons * fine).sum() / photons.sum()
-        assert (place * weight).sum() == pytest.approx(mean, rel=1e-5)
-    edges = np.interp([1 / 7, 2 / 7], np.cumsum(photons) / photons.sum(), fine)
-    assert edges[0] < place[1] < edges[1]
-
-
-def test_photon_weights_of_a_line_are_at_the_line() -> None:
-    line = Spectrum(np.array([0.3, 1.5, 1.501, 1.502, 3.0]), np.array([0.0, 0, 1, 0, 0]))
-    place, _ = photon_weights(line, "WFI01", "F158", 4)
-    assert ((place > 1.5) & (place < 1.502)).all()
-    with pytest.raises(InputError, match="no photons"):
-        photon_weights(line, "WFI01", "F062", 4)
-    with pytest.raises(InputError, match="at least one"):
-        photon_weights(line, "WFI01", "F158", 0)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,19 @@ def test_mean_wavelength_is_that_of_the_photons() -> None:
     assert (nodes * shares).sum() == pytest.approx(truth, rel=1e-9)
 
 
+@pytest.mark.parametrize("number", [1, 7])
+def test_nodes_stand_for_the_whole_band(number: int) -> None:
+    spectrum = blackbody(4000.0)
+    wave, area = effective_area("WFI01", "F146")
+    fine = np.linspace(wave[0], wave[-1], 200_001)
+    photons = spectrum(fine) * np.interp(fine, wave, area) / fine
+    nodes, shares = photon_nodes("WFI01", "F146", spectrum, number)
+    assert shares.sum() == pytest.approx(1)
+    assert (np.diff(nodes) > 0).all()
+    mean = (photons * fine).sum() / photons.sum()
+    assert (nodes * shares).sum() == pytest.approx(mean, rel=1e-5)
+
+
 def test_red_stars_have_longer_waves() -> None:
     means = []
     for kind in ("A0V", "G2V", "K0V", "M5V"):

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from aqueduct.geometry.tangent import Floats, direction, vector
+from aqueduct.geometry.tangent import Floats, axes, direction, vector
 
 MAS: Final = np.pi / 180 / 3600e3
 
@@ -49,9 +49,7 @@ def propagated(
     ra, dec : ndarray
         Degrees.
     """
-    a, d = np.radians(ra), np.radians(dec)
-    east = np.stack([-np.sin(a), np.cos(a), np.zeros_like(a)], axis=-1)
-    north = np.stack([-np.sin(d) * np.cos(a), -np.sin(d) * np.sin(a), np.cos(d)], axis=-1)
+    east, north = axes(ra, dec)
     here = np.asarray(earth, float)
     distance = np.nan_to_num(np.asarray(parallax, float))
     along = [

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +25,8 @@ Floats = NDArray[np.float64]
 
 BAND = 1 << 16
 """Points handed to one thread at a time."""
+
+_ARCSEC = 3600 * 180 / np.pi
 
 
 @jit
@@ -124,6 +126,14 @@ def vector(ra: ArrayLike, dec: ArrayLike) -> Floats:
     return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
 
 
+def axes(ra: ArrayLike, dec: ArrayLike) -> tuple[Floats, Floats]:
+    """Unit vectors (..., 3) to the east and to the north of directions in degrees."""
+    a, d = np.radians(ra), np.radians(dec)
+    east = np.stack([-np.sin(a), np.cos(a), np.zeros_like(a)], axis=-1)
+    north = np.stack([-np.sin(d) * np.cos(a), -np.sin(d) * np.sin(a), np.cos(d)], axis=-1)
+    return east, north
+
+
 def direction(vectors: ArrayLike) -> tuple[Floats, Floats]:
     """(ra, dec) in degrees, ra in [0, 360), of vectors (..., 3) of any length."""
     x, y, z = np.moveaxis(np.asarray(vectors, float), -1, 0)
@@ -141,3 +151,24 @@ def center(ra: ArrayLike, dec: ArrayLike) -> tuple[float, float]:
     """The direction in the middle of several, degrees."""
     a, d = direction(vector(ra, dec).reshape(-1, 3).mean(axis=0))
     return float(a), float(d)
+
+
+class SkyMap(Protocol):
+    """0-based pixels to ICRS degrees."""
+
+    def to_sky(self, x: Any, y: Any) -> tuple[Floats, Floats]: ...
+
+
+def jacobian(sky: SkyMap, x: Floats, y: Floats) -> Floats:
+    """Arcsec to the east and north for a pixel in x and in y, (position, 2, 2)."""
+    step = [
+        vector(*sky.to_sky(x + dx, y + dy)) - vector(*sky.to_sky(x - dx, y - dy))
+        for dx, dy in ((0.5, 0.0), (0.0, 0.5))
+    ]
+    return _ARCSEC * np.stack(
+        [
+            np.stack([(each * axis).sum(axis=-1) for each in step], axis=-1)
+            for axis in axes(*sky.to_sky(x, y))
+        ],
+        axis=-2,
+    )

@@ -16,15 +16,18 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import constants
 
 from aqueduct.core.errors import InputError
 from aqueduct.instrument.filters import effective_area
 
 Floats = NDArray[np.float64]
 
-PHOTON: Final = 1e-35 / 6.62607015e-34
+PHOTON: Final = 1e-35 / constants.h
 """1 nJy / h: photons per second, m^2 and unit of ln(lambda)."""
-_NJY_PER_FLAM: Final = 1e32 * 1e-8 / 2.99792458e10
+HC: Final = constants.h * constants.c * 1e13
+"""h c in erg micrometre."""
+_NJY_PER_FLAM: Final = 1e32 * 1e-8 / (constants.c * 1e2)
 """f_nu [nJy] = this * (lambda [Angstrom])^2 * f_lambda [erg/s/cm^2/Angstrom]."""
 _STEP: Final = 0.003
 """Largest step in ln(lambda) of a spectrum linear in f_lambda: f_nu errs by 2e-6."""
@@ -93,7 +96,7 @@ class Spectrum:
         wave = np.sort(source.waveset.to_value("micron"))
         photlam = source(wave * 1e4).value
         # f_lambda = h c / lambda times the photons per s, cm^2 and Angstrom.
-        flam = photlam * 6.62607015e-27 * 2.99792458e10 / (wave * 1e-4)
+        flam = photlam * HC / wave
         return cls.from_flam(wave, flam)
 
     def redshifted(self, z: float) -> Spectrum:
@@ -136,42 +139,12 @@ def ab_flux(spectrum: Spectrum, detector: str, element: str) -> float:
     return electron_rate(spectrum, detector, element) / flat
 
 
-def photon_weights(
-    spectrum: Spectrum, detector: str, element: str, number: int
-) -> tuple[Floats, Floats]:
-    """Wavelengths that stand for a spectrum in a band, by equal shares of its photons.
-
-    Parameters
-    ----------
-    spectrum : Spectrum
-    detector, element : str
-    number : int
-        How many shares.
-
-    Returns
-    -------
-    wavelength : ndarray, (number,)
-        Mean wavelength of the photons of each share, micrometre, ascending.
-    weight : ndarray, (number,)
-        1 / ``number`` each.
-
-    Raises
-    ------
-    InputError
-        If no photon is detected, or ``number`` is less than 1.
-    """
-    if number < 1:
-        raise InputError(f"at least one wavelength is needed, not {number}")
-    wave, flux, area = _product(spectrum, detector, element)
-    photons = np.append(0.0, np.cumsum(_integrals(wave, flux, area)))
-    if photons[-1] <= 0:
-        raise InputError(f"the spectrum gives no photons in {element}")
-    moment = np.append(0.0, np.cumsum(_integrals(wave, flux * wave, area)))
-    share = np.linspace(0.0, photons[-1], number + 1)
-    # Where nothing is detected the sum stands still, and any place there is as good.
-    rising = np.append(True, np.diff(photons) > 0)
-    mean = np.diff(np.interp(share, photons[rising], moment[rising])) / np.diff(share)
-    return mean, np.full(number, 1 / number)
+def planck(wavelength: Floats | float, temperature: Floats | float) -> Floats:
+    """Black body in f_nu, one at 1 micrometre; wavelengths in micrometre, kelvin."""
+    second = constants.value("second radiation constant") * 1e6 / temperature
+    # Beyond 700 the exponential overflows; nothing shines there.
+    body = np.expm1(second) / np.expm1(np.minimum(second / wavelength, 700.0))
+    return np.asarray(body / wavelength**3, np.float64)
 
 
 def _product(spectrum: Spectrum, detector: str, element: str) -> tuple[Floats, Floats, Floats]:
@@ -196,7 +169,8 @@ def _integrals(wave: Floats, flux: Floats, area: Floats) -> Floats:
     """Integral of flux * area / (h lambda) over each interval, by Simpson's rule."""
     ends = flux * area / wave
     middle = (flux[1:] + flux[:-1]) * (area[1:] + area[:-1]) / (2 * (wave[1:] + wave[:-1]))
-    return PHOTON * np.diff(wave) / 6 * (ends[1:] + ends[:-1] + 4 * middle)
+    photons = PHOTON * np.diff(wave) / 6 * (ends[1:] + ends[:-1] + 4 * middle)
+    return np.asarray(photons, np.float64)
 
 
 def _refined(wave: Floats) -> Floats:

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from aqueduct.geometry.tangent import vector
+from aqueduct.geometry.tangent import SkyMap, jacobian, vector
+from aqueduct.instrument.photometry import NJY_PER_MJY, abmag
 from aqueduct.measure import apertures
 from aqueduct.measure.apertures import (
     Field,
@@ -46,9 +47,6 @@ from aqueduct.products.catalog import Kind
 Columns = dict[str, NDArray[Any]]
 
 SR_PER_ARCSEC2: Final = np.radians(1 / 3600) ** 2
-NJY_PER_MJY: Final = 1e15
-AB_NJY: Final = 31.4
-"""AB magnitude of 1 nJy."""
 _MAG: Final = 2.5 / np.log(10)
 _FWHM: Final = 2.354820045030949
 _ARCSEC: Final = 3600 * 180 / np.pi
@@ -57,12 +55,6 @@ _LOCUS: Final = 1.1
 _SIGMAS: Final = 3.0
 _SHARED: Final = 0.2
 """Radius in arcsec by which the noise of apertures on co-adds has reached its plateau."""
-
-
-class SkyMap(Protocol):
-    """0-based pixels to ICRS degrees."""
-
-    def to_sky(self, x: Any, y: Any) -> tuple[Vector, Vector]: ...
 
 
 @dataclass(frozen=True)
@@ -95,25 +87,6 @@ class Detected:
     def scale(self) -> Vector:
         """Arcsec on a pixel's side."""
         return np.asarray(np.sqrt(np.abs(np.linalg.det(self.jacobian))))
-
-
-def jacobian(sky: SkyMap, x: Vector, y: Vector) -> Vector:
-    """Arcsec to the east and north for a pixel in x and in y, (source, 2, 2)."""
-    ra, dec = (np.radians(value) for value in sky.to_sky(x, y))
-    zero = np.zeros_like(ra)
-    east = np.stack([-np.sin(ra), np.cos(ra), zero], axis=-1)
-    north = np.stack([-np.sin(dec) * np.cos(ra), -np.sin(dec) * np.sin(ra), np.cos(dec)], axis=-1)
-    step = [
-        vector(*sky.to_sky(x + dx, y + dy)) - vector(*sky.to_sky(x - dx, y - dy))
-        for dx, dy in ((0.5, 0.0), (0.0, 0.5))
-    ]
-    return _ARCSEC * np.stack(
-        [
-            np.stack([(each * axis).sum(axis=-1) for each in step], axis=-1)
-            for axis in (east, north)
-        ],
-        axis=-2,
-    )
 
 
 def middle_scale(sky: SkyMap, shape: tuple[int, ...]) -> float:
@@ -299,7 +272,7 @@ def fluxes(
         out[f"aper{name}_flux"], out[f"aper{name}_flux_err"] = flux[:, n], error[:, n]
     with np.errstate(invalid="ignore", divide="ignore"):
         positive = np.where(total > 0, total, np.nan)
-        out["kron_abmag"] = AB_NJY - 2.5 * np.log10(positive)
+        out["kron_abmag"] = abmag(positive)
         out["kron_abmag_err"] = _MAG * total_error / positive
     out["is_extended"] = extended(out, point_ratio)
     return out

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from aqueduct.geometry import TangentPlane
+from aqueduct.instrument.photometry import abmag
 
 Array = NDArray[np.float64]
 
@@ -21,8 +22,6 @@ MATCH = 0.15
 """Arcseconds within which a source counts as found."""
 ISOLATION = 3.0
 """Arcseconds to the nearest other true source of an isolated one."""
-AB_ZERO = 31.4
-"""AB magnitude of 1 nJy."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def _completeness(
     flux: Array, isolated: NDArray[np.bool_], found: NDArray[np.bool_]
 ) -> dict[float, tuple[int, int]]:
     with np.errstate(divide="ignore"):
-        magnitude = AB_ZERO - 2.5 * np.log10(flux)
+        magnitude = abmag(flux)
     bins = {}
     for low in range(17, 28):
         within = isolated & (magnitude >= low) & (magnitude < low + 1)

@@ -21,7 +21,8 @@ from scipy.spatial import cKDTree
 from aqueduct import io
 from aqueduct.core.errors import InputError
 from aqueduct.geometry.tangent import TangentPlane
-from aqueduct.pipelines.compare import AB_ZERO, MATCH, Measured, robust_width
+from aqueduct.instrument.photometry import abmag
+from aqueduct.pipelines.compare import MATCH, Measured, robust_width
 from aqueduct.products import Catalog
 
 
@@ -84,7 +85,7 @@ def recovery(
         ra, dec, flux = ra[free], dec[free], flux[free]
     distance, nearest = _separation(ra, dec, measured)
     found = distance < MATCH
-    magnitude = AB_ZERO - 2.5 * np.log10(flux)
+    magnitude = abmag(flux)
     return [
         _bin(level, found[pick], flux[pick], nearest[pick], measured)
         for level, pick in _bins(magnitude, width)

@@ -273,15 +273,17 @@ def _raw(sky: Sky, observation: Observation, out: Path, rad: io.Generation) -> J
 
 def _earlier(sky: Sky, observation: Observation) -> list[Fluence]:
     """What the exposures before this one have left in the detector."""
-    program, seen = sky.program, []
+    program = sky.program
+    seen: list[Fluence] = []
+    if not program.persistence:
+        return seen
     detector = detector_truth(observation.detector, program.detector)
     for before in sky.observations():
         gap = observation.exposure - before.exposure
         if before.detector == observation.detector and 0 < gap <= program.persistence:
             epsf = seen_with(before, program.level1.jitter)
             rate, _, _ = expose(sky.scene, before, detector, epsf, program.level1)
-            wait = float((observation.start_time - before.start_time).to_value("s"))
-            wait -= before.table.accumulated_exposure_time[-1]
+            wait = float((observation.start_time - before.end_time).to_value("s"))
             seen.append(Fluence(wait, fluence(rate, detector, before)))
     return seen
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from aqueduct.core.config import nearest
 from aqueduct.core.errors import ConfigError
 from aqueduct.instrument.filters import effective_area
-from aqueduct.instrument.spectrum import Spectrum
+from aqueduct.instrument.spectrum import Spectrum, planck
 from aqueduct.psf.diffraction import gauss_nodes
 
 Floats = NDArray[np.float64]
@@ -26,15 +26,12 @@ Light: TypeAlias = Spectrum | str | float
 
 TEMPERATURES: Final = {"A0V": 9700.0, "G2V": 5770.0, "K0V": 5270.0, "M5V": 3050.0}
 """Effective temperature in kelvin (Pecaut & Mamajek 2013, ApJS 208, 9)."""
-_HC_K: Final = 14387.77
-"""h c / k, micrometre kelvin."""
 
 
 def blackbody(temperature: float) -> Spectrum:
     """Spectrum of a black body from 0.4 to 2.6 micrometre, 1 nJy at 1 micrometre."""
     wave = np.linspace(0.4, 2.6, 2201)
-    power = wave**-3 / np.expm1(_HC_K / (wave * temperature))
-    return Spectrum(wave, power / power[600])
+    return Spectrum(wave, planck(wave, temperature))
 
 
 def photon_nodes(

@@ -34,6 +34,7 @@ from aqueduct.core.threads import bands, over
 from aqueduct.geometry.pixelmap import PixelMap
 from aqueduct.instrument.filters import njy_per_electron
 from aqueduct.instrument.noise import FULL_WELL
+from aqueduct.instrument.photometry import NJY_PER_MJY, njy
 from aqueduct.products.image import Image
 from aqueduct.products.meta import Meta
 from aqueduct.products.mosaic import Mosaic
@@ -41,7 +42,7 @@ from aqueduct.products.window import SCIENCE
 from aqueduct.psf.epsf import Epsf
 from aqueduct.simulate.drizzled import Drizzle
 from aqueduct.simulate.level2 import scattered
-from aqueduct.simulate.level3 import NJY_TO_MJY, electron_unit, solid_angle
+from aqueduct.simulate.level3 import electron_unit, solid_angle
 from aqueduct.simulate.ramp_noise import RampNoise
 from aqueduct.simulate.render import pixel_area, sources
 from aqueduct.simulate.scene import STAR, Scene
@@ -51,7 +52,6 @@ Floats = NDArray[np.float64]
 Plane = NDArray[Any]
 
 _BAND: Final = 128
-_AB_ZERO: Final = 31.4
 _PLANES: Final = ("data", "err", "var_poisson", "var_rnoise")
 
 
@@ -152,7 +152,7 @@ def inject_level3(
     ra, dec = scene.positions(time)
     x, y = cell.plane.to_pixel(ra, dec)
     flux = fluxes(scene, detector, element, time)
-    signal = flux * NJY_TO_MJY / solid_angle(cell, x, y)
+    signal = flux / NJY_PER_MJY / solid_angle(cell, x, y)
     middle = SCIENCE / 2 - 0.5
     seen = drizzle.epsf(epsf, middle, middle)
     added = sources(scene, x, y, signal, seen, cell.plane, shape=mosaic.data.shape)
@@ -202,7 +202,7 @@ def dn_unit(image: Image) -> float:
         raise InputError(
             "meta.photometry is not known", where=where, hint="run the step photom on it first"
         )
-    return float(factor) * float(area) / NJY_TO_MJY
+    return float(factor) * float(area) * NJY_PER_MJY
 
 
 def injected_truth(
@@ -253,7 +253,7 @@ def grid_scene(
         ra=ra,
         dec=dec,
         kind=np.full(x.size, STAR, np.uint8),
-        flux={element: 10 ** (0.4 * (_AB_ZERO - magnitude))},
+        flux={element: njy(magnitude)},
         epoch=float(time.jyear),
     )
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from aqueduct.core.threads import bands, over
 from aqueduct.geometry.pixelmap import PixelMap
+from aqueduct.instrument.photometry import NJY_PER_MJY
 from aqueduct.kernels.compile import jit
 from aqueduct.products.ramp import Raw
 from aqueduct.products.references import (
@@ -39,7 +40,6 @@ from aqueduct.products.references import (
 from aqueduct.products.window import BORDER, CHANNEL, FRAME, SCIENCE_WINDOW
 from aqueduct.psf.epsf import Epsf
 from aqueduct.simulate.inject import fluxes, injected_truth, middle_of
-from aqueduct.simulate.level3 import NJY_TO_MJY
 from aqueduct.simulate.render import pixel_area, sources
 from aqueduct.simulate.scene import Scene
 from aqueduct.simulate.truth import Truth
@@ -105,7 +105,7 @@ def inject_level1(
     """
     about = raw.exposure
     entry = response.photom.table[about.optical_element]
-    unit = float(entry["photmjsr"]) * float(entry["pixelareasr"]) / NJY_TO_MJY
+    unit = float(entry["photmjsr"]) * float(entry["pixelareasr"]) * NJY_PER_MJY
     time = middle_of(raw.meta)
     ra, dec = scene.positions(time)
     x, y = sky.to_pixel(ra, dec)

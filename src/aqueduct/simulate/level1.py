@@ -154,8 +154,8 @@ def expose(
     and ``seed``.
     """
     sky, meta = true_map(observation, config)
-    seconds = observation.table.accumulated_exposure_time[-1]
-    middle = _after(observation.start_time, seconds / 2)
+    seconds = observation.seconds
+    middle = observation.after(seconds / 2)
     ra, dec = scene.positions(middle)
     x, y = sky.to_pixel(ra, dec)
     rate, flux = _rates(scene, observation, middle)
@@ -205,10 +205,9 @@ def _image(
     moving = scene.moving
     image = sources(scene, x, y, np.where(moving, 0.0, seen), epsf, sky)
     if moving.any():
-        alone, start = scene.take(np.flatnonzero(moving)), observation.start_time
-        seconds = observation.table.accumulated_exposure_time[-1]
-        first = sky.to_pixel(*alone.positions(start))
-        last = sky.to_pixel(*alone.positions(_after(start, seconds)))
+        alone = scene.take(np.flatnonzero(moving))
+        first = sky.to_pixel(*alone.positions(observation.start_time))
+        last = sky.to_pixel(*alone.positions(observation.end_time))
         draw_stars(*trails(*first, *last, seen[moving]), epsf, image)
     return image
 
@@ -218,12 +217,6 @@ def _background(observation: Observation, config: Level1Config) -> NDArray[np.fl
     target, element = observation.true_pointing, observation.optical_element
     level = config.level(target.ra, target.dec, observation.start_time, element)
     return background_rate(element, observation.detector, level, config.stray_light)
-
-
-def _after(time: Any, seconds: float) -> Any:
-    from astropy.time import TimeDelta
-
-    return time + TimeDelta(seconds, format="sec")
 
 
 def true_map(observation: Observation, config: Level1Config) -> tuple[PixelMap, dict[str, Any]]:
@@ -260,7 +253,7 @@ def fluence(
         Electron/s of the full frame, from :func:`expose`.
     """
     full = (detector.full_well - detector.pedestal) * detector.gain
-    seconds = np.float32(observation.table.accumulated_exposure_time[-1])
+    seconds = np.float32(observation.seconds)
     return np.asarray(np.minimum(rate * seconds, full), np.float32)
 
 

@@ -32,6 +32,7 @@ from aqueduct.geometry.wcs import cell_wcs
 from aqueduct.instrument.filters import background, njy_per_electron
 from aqueduct.instrument.matables import MATable
 from aqueduct.instrument.noise import FULL_WELL, detector_noise
+from aqueduct.instrument.photometry import NJY_PER_MJY
 from aqueduct.products.meta import Meta
 from aqueduct.products.mosaic import Mosaic
 from aqueduct.products.window import SCIENCE
@@ -46,7 +47,6 @@ from aqueduct.simulate.truth import Truth, at_pixels, rows_of, within
 Floats = NDArray[np.float64]
 Plane = NDArray[Any]
 
-NJY_TO_MJY: Final = 1e-15
 CONTEXT_BITS: Final = 32
 _BAND: Final = 128
 _THIN: Final = 7
@@ -198,7 +198,7 @@ def level3(
     middle = SCIENCE / 2 - 0.5
     seen = stack.drizzle.epsf(epsf, middle, middle)
     shape = (cell.pixels, cell.pixels)
-    unit = NJY_TO_MJY / solid_angle(cell, x, y)
+    unit = 1 / (NJY_PER_MJY * solid_angle(cell, x, y))
     data = sources(scene, x, y, flux * unit, seen, cell.plane, shape=shape)
     poisson, read, lost = _variances(data, stack)
     err = np.sqrt(poisson + read)
@@ -252,7 +252,7 @@ def solid_angle(cell: SkyCell, x: Floats, y: Floats) -> Floats:
 def electron_unit(detector: str, element: str) -> float:
     """MJy/sr of one electron/s in a detector pixel of mean size."""
     area = float(pixel_area(detector).mean())
-    return njy_per_electron(detector, element) * NJY_TO_MJY / area
+    return njy_per_electron(detector, element) / NJY_PER_MJY / area
 
 
 def context_of(exposures: int, lost: NDArray[np.bool_]) -> NDArray[np.uint32]:

@@ -76,6 +76,21 @@ class Observation:
         return self.optical_element in ORDERS
 
     @property
+    def seconds(self) -> float:
+        """From the first read to the last."""
+        return self.table.accumulated_exposure_time[-1]
+
+    @property
+    def end_time(self) -> Any:
+        return self.after(self.seconds)
+
+    def after(self, seconds: float) -> Any:
+        """The time so long after the start."""
+        from astropy.time import TimeDelta
+
+        return self.start_time + TimeDelta(seconds, format="sec")
+
+    @property
     def name(self) -> ExposureName:
         return ExposureName(self.visit, self.exposure, self.detector, self.optical_element)
 
@@ -137,7 +152,7 @@ def _basic(observation: Observation) -> Meta:
         "product_type": "l1",
         "filename": observation.name.file("uncal"),
         # The end of the exposure: a simulation made again must be the same to the bit.
-        "file_date": _end_time(observation),
+        "file_date": observation.end_time,
         "model_type": "ScienceRawModel",
         "origin": "STSCI/SOC",
         "prd_version": "N/A",
@@ -146,19 +161,12 @@ def _basic(observation: Observation) -> Meta:
     }
 
 
-def _end_time(observation: Observation) -> Any:
-    from astropy.time import TimeDelta
-
-    seconds = observation.table.accumulated_exposure_time[-1]
-    return observation.start_time + TimeDelta(seconds, format="sec")
-
-
 def _exposure(observation: Observation) -> Meta:
     table = observation.table
     return {
         "type": "WFI_SPECTRAL" if observation.dispersed else "WFI_IMAGE",
         "start_time": observation.start_time,
-        "end_time": _end_time(observation),
+        "end_time": observation.end_time,
         "engineering_quality": "OK",
         "ma_table_id": table.identifier,
         "nresultants": len(table.read_pattern),

@@ -6,10 +6,9 @@ import pytest
 
 from aqueduct.core.threads import limited
 from aqueduct.geometry.pixelmap import PixelMap
-from aqueduct.geometry.tangent import TangentPlane
+from aqueduct.geometry.tangent import TangentPlane, jacobian
 from aqueduct.psf.epsf import Epsf
 from aqueduct.simulate.render import draw_stars, sources
-from aqueduct.simulate.render.galaxies import jacobians
 from aqueduct.simulate.scene import GALAXY, Scene
 
 SCALE = 0.11
@@ -145,7 +144,7 @@ def test_shape_on_the_sky_through_the_distortion(epsf: Epsf, sky: PixelMap) -> N
     x, y = 700.0, 3300.0
     scene = galaxy(1.0, 0.8, 0.4, 30.0)
     image = sources(scene, np.array([x]), np.array([y]), np.ones(1), epsf, sky)
-    matrix = np.linalg.inv(jacobians(sky, np.array([x]), np.array([y]))[0]) * SCALE
+    matrix = np.linalg.inv(jacobian(sky, np.array([x]), np.array([y]))[0]) * SCALE
     theirs = reference(
         profile(1.0, 0.8, 0.4, 30.0).transform(*matrix.ravel()).withFlux(1.0), x, y, epsf, 256
     )

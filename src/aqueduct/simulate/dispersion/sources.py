@@ -28,7 +28,7 @@ from aqueduct.core.config import StepConfig
 from aqueduct.core.errors import InputError
 from aqueduct.core.threads import over
 from aqueduct.geometry.pixelmap import PixelMap
-from aqueduct.geometry.tangent import TangentPlane
+from aqueduct.geometry.tangent import TangentPlane, jacobian
 from aqueduct.instrument.dispersers import trace
 from aqueduct.instrument.filters import effective_area
 from aqueduct.products.window import SCIENCE
@@ -43,7 +43,6 @@ from aqueduct.simulate.dispersion.shapes import (
     side,
 )
 from aqueduct.simulate.dispersion.smear import blend
-from aqueduct.simulate.render.galaxies import jacobians
 from aqueduct.simulate.scene import GALAXY, IMAGE, Scene
 
 Plane = NDArray[np.float32]
@@ -189,7 +188,7 @@ def _groups(frame: Frame, sky: Sky) -> Iterator[Group]:
         np.clip(place[rest], 0, length - 1)
         for place, length in zip((frame.x, frame.y), frame.shape[::-1], strict=True)
     )
-    shears = jacobians(sky, x, y)
+    shears = jacobian(sky, x, y)
     samples = sampling(frame.epsf.oversample)
     for pixels in np.unique(sides).tolist():
         here = sides == pixels

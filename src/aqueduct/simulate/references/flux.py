@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from aqueduct.core import dq
 from aqueduct.instrument.filters import FILTERS, effective_area, njy_per_electron
+from aqueduct.instrument.photometry import NJY_PER_MJY
 from aqueduct.products.references import FlatReference, PhotomReference
 from aqueduct.products.window import SCIENCE_WINDOW
 from aqueduct.simulate.detector import DetectorTruth
@@ -27,7 +28,6 @@ from aqueduct.simulate.references.errors import smooth
 from aqueduct.simulate.references.pixels import coupled
 from aqueduct.simulate.render import pixel_area
 
-NJY_TO_MJY: Final = 1e-15
 COLLECTING_AREA: Final = 3.757
 """Square metre."""
 _SCIENCE: Final = (SCIENCE_WINDOW.rows, SCIENCE_WINDOW.columns)
@@ -67,7 +67,7 @@ def flat(truth: DetectorTruth, config: ReferenceConfig, rng: np.random.Generator
 def conversion(truth: DetectorTruth, element: str) -> float:
     """MJy/sr per DN/s, without error."""
     rate = njy_per_electron(truth.detector, element) * mean_gain(truth)
-    return float(rate * NJY_TO_MJY / pixel_area(truth.detector).mean())
+    return float(rate / NJY_PER_MJY / pixel_area(truth.detector).mean())
 
 
 def photom(

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy.fft import irfft2
 
 from aqueduct.core.threads import over
+from aqueduct.geometry.tangent import jacobian
 from aqueduct.psf.epsf import Epsf
 from aqueduct.simulate.render.fourier import fill
 from aqueduct.simulate.render.sersic import ROOT, SAMPLES, light_beyond, transforms
@@ -94,7 +95,7 @@ def draw_galaxies(
     inside = [
         np.clip(at, 0.5, side - 1.5) for at, side in ((x, image.shape[1]), (y, image.shape[0]))
     ]
-    galaxies = _galaxies(scene, x, y, rate, jacobians(sky, *inside))
+    galaxies = _galaxies(scene, x, y, rate, jacobian(sky, *inside))
     transfer = Transfer.of(epsf)
     size = _sizes(galaxies, transfer)
     tables = {int(side): transfer.at(int(side)) for side in np.unique(size)}
@@ -116,18 +117,7 @@ def draw_galaxies(
                 add(*stamp, image)
 
 
-def jacobians(sky: Any, x: Floats, y: Floats) -> Floats:
-    """Arcsec to the east and north (first axis) per pixel in x and y (second): (n, 2, 2)."""
-    result = np.empty((len(x), 2, 2))
-    for axis, (dx, dy) in enumerate(((0.5, 0.0), (0.0, 0.5))):
-        (ra1, dec1), (ra2, dec2) = sky.to_sky(x - dx, y - dy), sky.to_sky(x + dx, y + dy)
-        east = (ra2 - ra1 + 180) % 360 - 180
-        result[:, 0, axis] = east * np.cos(np.radians((dec1 + dec2) / 2)) * 3600
-        result[:, 1, axis] = (dec2 - dec1) * 3600
-    return result
-
-
-def _galaxies(scene: Scene, x: Floats, y: Floats, rate: Floats, jacobian: Floats) -> _Galaxies:
+def _galaxies(scene: Scene, x: Floats, y: Floats, rate: Floats, to_sky: Floats) -> _Galaxies:
     """Profiles in pixels; a galaxy without a bulge has one of no light."""
     bulge = scene.bulge_fraction > 0
     disk = (scene.sersic, scene.radius, scene.axis_ratio)
@@ -142,7 +132,7 @@ def _galaxies(scene: Scene, x: Floats, y: Floats, rate: Floats, jacobian: Floats
     axes = np.array([[np.sin(angle), np.cos(angle)], [np.cos(angle), -np.sin(angle)]])
     axes = axes.transpose(2, 1, 0)[:, None]
     square = radius[..., None] ** 2 * np.stack([1 / ratio, ratio], axis=-1)
-    to_pixels = np.linalg.inv(jacobian)[:, None]
+    to_pixels = np.linalg.inv(to_sky)[:, None]
     matrix = to_pixels @ (axes * np.sqrt(square)[..., None, :])
     return _Galaxies(x, y, index, rate[:, None] * share, matrix @ matrix.swapaxes(-1, -2))
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aqueduct.instrument.filters import FILTERS, njy_per_electron
+from aqueduct.instrument.photometry import njy
 from aqueduct.simulate.scene.populations import CLASSES
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int32]
 Fluxes = dict[str, Floats]
 
-_ZERO: Final = 31.4
 _STANDARD: Final = "F158"
 _DETECTOR: Final = "WFI01"
 """The detector whose bands define a scene's fluxes."""
@@ -33,11 +33,6 @@ _FEW: Final = 30_000
 """Galaxies up to which each is integrated: a table takes as long."""
 _DARK: Final = 1e-12
 """Stands for no flux where hydrogen absorbs it all."""
-
-
-def njy(magnitude: Floats) -> Floats:
-    """Flux in nJy of AB magnitudes."""
-    return np.asarray(10 ** (0.4 * (_ZERO - magnitude)))
 
 
 def exact_fluxes(spectra: SourceSpectra) -> Fluxes:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from aqueduct.core.config import nearest
 from aqueduct.core.errors import InputError
 from aqueduct.instrument.filters import FILTERS
+from aqueduct.instrument.photometry import njy
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -118,7 +119,7 @@ def _njy(values: Floats, unit: Any, prefix: str | None, name: str) -> Floats:
         unit = "mag(AB)" if prefix == "mag" else "mgy"
     to_njy: Callable[..., Any] = units.zero_point_flux(3631 * units.Jy)
     if str(unit) in ("mag", "ABmag", "mag(AB)"):
-        return np.asarray(10 ** (0.4 * (31.4 - values)))
+        return njy(values)
     try:
         quantity = values * units.Unit(_MAGGIES.get(str(unit), unit))
         return np.asarray(quantity.to_value("nJy", equivalencies=to_njy), np.float64)

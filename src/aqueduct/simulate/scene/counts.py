@@ -6,12 +6,14 @@ flux in every filter. Fluxes are AB, in nJy; magnitudes m = 31.4 - 2.5 log10(flu
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aqueduct.instrument.filters import FILTERS
+from aqueduct.instrument.photometry import njy
+from aqueduct.instrument.spectrum import planck
 from aqueduct.simulate.scene.sampling import in_circle
 from aqueduct.simulate.scene.scene import GALAXY, STAR, Scene
 from aqueduct.simulate.scene.variability import pivot
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from aqueduct.simulate.scene.draw import SceneConfig
 
 Floats = NDArray[np.float64]
-
-_ZERO: Final = 31.4
 
 
 def draw_counts(
@@ -97,11 +97,10 @@ def _fluxes(
     temperature = np.exp(rng.uniform(np.log(3200), np.log(8000), number))
     power = rng.normal(1.0, 0.5, number)
     waves = {element: pivot(element) for element in FILTERS}
-    in_f158 = 10 ** (0.4 * (_ZERO - magnitude))
+    in_f158 = njy(magnitude)
 
     def spectrum(wave: float) -> Floats:
-        body = 1 / (wave**3 * np.expm1(14387.77 / (wave * temperature)))
-        return np.where(kind == STAR, body, wave**power)
+        return np.where(kind == STAR, planck(wave, temperature), wave**power)
 
     standard = spectrum(waves["F158"])
     return {element: in_f158 * spectrum(waves[element]) / standard for element in FILTERS}

@@ -10,20 +10,17 @@ is a sum over its planes with weights that the band alone decides.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aqueduct.core.errors import InputError
 from aqueduct.instrument.filters import effective_area, njy_per_electron
+from aqueduct.instrument.spectrum import HC
 from aqueduct.simulate.scene.images import ImageTemplate
 from aqueduct.simulate.scene.scene import IMAGE, Scene
 
 Floats = NDArray[np.float64]
-
-_HC: Final = 6.62607015e-27 * 2.99792458e14
-"""h c in erg um."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +119,7 @@ def _weights(wavelength: Floats, detector: str, element: str) -> Floats:
     fine = (middle[:, None] + 0.5 * width[:, None] * nodes).ravel()
     step = (width[:, None] * share).ravel()
     # m^2 to cm^2 and um to A: 1e4 each.
-    photons = 1e8 * np.interp(fine, wave, area) * fine / _HC * step
+    photons = 1e8 * np.interp(fine, wave, area) * fine / HC * step
     inside = (fine >= wavelength[0]) & (fine <= wavelength[-1])
     fine, photons = fine[inside], photons[inside]
     low = np.clip(np.searchsorted(wavelength, fine) - 1, 0, len(wavelength) - 2)

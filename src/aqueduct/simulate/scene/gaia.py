@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aqueduct.instrument.filters import njy_per_electron
+from aqueduct.instrument.photometry import abmag
 from aqueduct.products.references import AstrometricReference
 from aqueduct.simulate.scene.draw import SceneConfig
 from aqueduct.simulate.scene.scene import STAR, Scene
 
 Floats = NDArray[np.float64]
 
-_ZERO: Final = 31.4
 _TO_G: Final = (0.0168, -0.2261, 0.163, 0.0576 - 0.1136)
 _COLOURS: Final = (-0.7, 5.0)
 """Where the fit holds."""
@@ -96,8 +96,8 @@ def g_magnitude(scene: Scene) -> Floats:
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         if not set(scene.flux) >= _BLUE and scene.spectra is None:
-            return np.asarray(_ZERO - 2.5 * np.log10(scene.flux[min(scene.flux)]))
-        blue, red = (_ZERO - 2.5 * np.log10(_flux(scene, e)) for e in sorted(_BLUE))
+            return abmag(scene.flux[min(scene.flux)])
+        blue, red = (abmag(_flux(scene, e)) for e in sorted(_BLUE))
         colour = np.clip(np.nan_to_num(blue - red), *_COLOURS)
         return np.asarray(blue + np.polyval(_TO_G, colour))
 

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from aqueduct.core.config import StepConfig
 from aqueduct.geometry.tangent import TangentPlane
-from aqueduct.simulate.scene.colours import exact_fluxes, njy
+from aqueduct.instrument.photometry import njy
+from aqueduct.simulate.scene.colours import exact_fluxes
 from aqueduct.simulate.scene.scene import STAR, Scene
 
 Floats = NDArray[np.float64]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aqueduct.core.threads import bands, over
+from aqueduct.geometry.astrometry import earth_position
 from aqueduct.geometry.tangent import BAND, deproject
 from aqueduct.kernels.compile import jit
 
@@ -53,10 +54,7 @@ def displaced(
     ra, dec : ndarray
         Degrees, ra in [0, 360).
     """
-    from astropy.coordinates import get_body_barycentric
-
-    earth = get_body_barycentric("earth", time, ephemeris="builtin").xyz.to_value("au")
-    earth = np.ascontiguousarray(earth, np.float64)
+    earth = earth_position(time)
     columns = [np.ascontiguousarray(c, np.float64) for c in (*place, *motion, parallax, *rate)]
     ra, dec = np.empty_like(columns[0]), np.empty_like(columns[0])
 

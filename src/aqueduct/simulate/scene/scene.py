@@ -171,22 +171,6 @@ class Scene:
             time,
         )
 
-    def trail(self, time: Any, exposure_seconds: float, n: int) -> tuple[Floats, Floats]:
-        """(ra, dec), each (n, source), in the middle of ``n`` equal parts of an exposure.
-
-        Parameters
-        ----------
-        time : astropy.time.Time
-            Its start.
-        exposure_seconds : float
-        n : int
-        """
-        from astropy.time import TimeDelta
-
-        middle = (np.arange(n) + 0.5) / n * exposure_seconds
-        places = [self.positions(time + TimeDelta(when, format="sec")) for when in middle]
-        return np.stack([ra for ra, _ in places]), np.stack([dec for _, dec in places])
-
     @property
     def moving(self) -> NDArray[np.bool_]:
         """Which sources are solar-system objects."""

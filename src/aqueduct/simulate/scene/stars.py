@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from aqueduct.core.config import StepConfig
-from aqueduct.geometry.tangent import vector
+from aqueduct.geometry.tangent import axes, vector
 from aqueduct.simulate.scene.populations import Population, halo, old, thin
 from aqueduct.simulate.scene.sampling import draw_cells
 
@@ -207,8 +207,6 @@ def _proper_motions(
     velocity = np.asarray(part.dispersion) * rng.standard_normal((len(distance), 3))
     velocity[:, 0] += turning * place[:, 1] / cylinder
     velocity[:, 1] -= turning * place[:, 0] / cylinder
-    a, d = np.radians(ra), np.radians(dec)
-    east = np.array([-np.sin(a), np.cos(a), 0.0])
-    north = np.array([-np.sin(d) * np.cos(a), -np.sin(d) * np.sin(a), np.cos(d)])
-    axes = np.stack([_GALACTIC @ east, _GALACTIC @ north])
-    return np.asarray(axes @ (velocity - _VELOCITY).T / (4.74047 * distance))
+    east, north = axes(ra, dec)
+    across = np.stack([_GALACTIC @ east, _GALACTIC @ north])
+    return np.asarray(across @ (velocity - _VELOCITY).T / (4.74047 * distance))

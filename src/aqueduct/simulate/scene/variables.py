@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from aqueduct.core.config import StepConfig
-from aqueduct.simulate.scene.colours import njy
+from aqueduct.instrument.photometry import njy
 from aqueduct.simulate.scene.cosmology import distance_modulus
 from aqueduct.simulate.scene.join import joined
 from aqueduct.simulate.scene.scene import GALAXY, STAR, Scene

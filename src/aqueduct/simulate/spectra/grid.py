@@ -16,13 +16,6 @@ GRID: Final[Floats] = 0.05 * np.exp(STEP * np.arange(11514))
 GRID.flags.writeable = False
 
 
-def planck(temperature: float) -> Floats:
-    """Black body in f_nu, one at 1 micrometre."""
-    second = 14387.7688 / temperature
-    body = np.expm1(second) / np.expm1(np.minimum(second / GRID, 700.0))
-    return np.asarray(GRID**-3 * body)
-
-
 def at(wavelength: float) -> int:
     """Index of the point nearest to a wavelength in micrometre."""
     return round(float(np.log(wavelength / GRID[0])) / STEP)

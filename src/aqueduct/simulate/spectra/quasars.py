@@ -15,7 +15,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from aqueduct.simulate.spectra.grid import GRID, at, planck, with_lines
+from aqueduct.instrument.spectrum import planck
+from aqueduct.simulate.spectra.grid import GRID, at, with_lines
 
 Floats = NDArray[np.float64]
 
@@ -50,7 +51,7 @@ def quasar() -> Floats:
     disc = np.where(
         GRID > _BREAK, (GRID / 0.55) ** 0.44, (_BREAK / 0.55) ** 0.44 * (GRID / _BREAK) ** 1.6
     )
-    dust = planck(1260.0)
+    dust = planck(GRID, 1260.0)
     equal = at(_EQUAL)
     return with_lines(disc + dust * disc[equal] / dust[equal], *(_LINES.T * 1e-4))
 

@@ -20,7 +20,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from aqueduct.simulate.spectra.grid import GRID, planck
+from aqueduct.instrument.spectrum import planck
+from aqueduct.simulate.spectra.grid import GRID
 
 Floats = NDArray[np.float64]
 
@@ -102,7 +103,7 @@ _SHARP: Final = 0.004
 def star(name: str) -> Floats:
     """f_nu of a spectral type on the grid, one at 1 micrometre for the black body."""
     kind = _TYPES[name]
-    flux = planck(kind.temperature)
+    flux = planck(GRID, kind.temperature)
     flux *= _hydrogen(kind.balmer) * _metals(kind.metals)
     flux *= np.exp(-_molecules(kind) - _alkali(kind.alkali))
     return _with_colours(flux, kind.colours)
@@ -110,7 +111,7 @@ def star(name: str) -> Floats:
 
 def white_dwarf() -> Floats:
     """f_nu of a hot white dwarf (DA): a black body of 30,000 K with broad Balmer lines."""
-    return planck(30000.0) * _lines(_BALMER_LINES, 0.35, 0.008) * 10 ** (-0.06 * _below(0.37))
+    return planck(GRID, 30000.0) * _lines(_BALMER_LINES, 0.35, 0.008) * 10 ** (-0.06 * _below(0.37))
 
 
 def _with_colours(flux: Floats, colours: tuple[float, ...]) -> Floats:
