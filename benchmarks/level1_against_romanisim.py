@@ -23,8 +23,9 @@ import os
 import sys
 from pathlib import Path
 
+import metering
 import numpy as np
-from level2_against_romancal import Cost, metered
+from metering import Cost, metered, peer_environment
 
 from aqueduct import io
 from aqueduct.geometry.siaf import aperture as aperture_of
@@ -67,27 +68,17 @@ def aqueduct(
     program = options.out / f"{name}.toml"
     ra, dec, pa = pointing
     program.write_text(PROGRAM.format(ra=ra, dec=dec, pa=pa, aperture=aperture))
-    command = [
-        str(Path(sys.executable).with_name("aqueduct")),
+    command = metering.aqueduct(
         *("simulate", level, "--config", str(program), "--catalog", str(catalog)),
         *("--detector", ",".join(f"WFI{number:02d}" for number in range(1, detectors + 1))),
         *("--ma-table", str(table), "--seed", "1", "--out", str(out)),
-    ]
+    )
     return metered(command, options.out / f"{name}.log", dict(os.environ))
 
 
 def romanisim(options: argparse.Namespace) -> Cost:
     """Run the kit's simulation of the same frame with the official tool."""
-    env = {
-        **os.environ,
-        "PEER": str(options.peer),
-        "CRDS_PATH": str(options.peer / "crds"),
-        "CRDS_CONTEXT": "roman_0001.pmap",
-        "CRDS_OBSERVATORY": "roman",
-        # crds takes an address with this name as no server at all
-        "CRDS_SERVER_URL": "https://roman-serverless.stsci.edu",
-        "OMP_NUM_THREADS": "2",
-    }
+    env = peer_environment(options.peer, options.peer / "crds")
     python = str(options.peer / "venv/bin/python")
     command = [python, str(options.kit / "make_inputs.py"), "l1", "F158", "0"]
     return metered(command, options.out / "romanisim.log", env)

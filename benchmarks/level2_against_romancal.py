@@ -1,104 +1,102 @@
-"""Level 1 to Level 2 of one official frame: Aqueduct beside romancal, in the same session.
+"""Level 1 to Level 2 of one frame: Aqueduct beside romancal, stock and mended, in one session.
 
-    python benchmarks/level2_against_romancal.py FRAME_uncal.asdf --kit KIT
+    python benchmarks/level2_against_romancal.py FRAME_uncal.asdf --kit KIT [--references ROOT]
 
-Both sides read the peer kit's reference cache (see its README; run its setup.sh and
-make_inputs.py first). Prints wall seconds, CPU seconds and peak memory of each side and
-their ratios; compares the images pixel by pixel; and has the kit's own check compare each
-with the truth.
+Both sides read the same reference files: those of ROOT (``aqueduct references make``, with
+real coefficients of the reference-pixel correction), or the kit's own cache. "Mended" is
+romancal without the array that its fit allocates for every row (see the kit's README).
+
+Prints wall seconds, CPU seconds and peak memory of each side and their ratios, then how the
+images differ, pixel by pixel: Aqueduct with preset ``romancal-1.1`` and as it comes. For a
+frame of the kit (``--truth``) the kit's own check compares each with the truth.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
-import sys
-import threading
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import psutil
+from metering import Cost, aqueduct, metered, peer_environment
 
 from aqueduct import io
 from aqueduct.core import dq
 from aqueduct.products import Image
+from aqueduct.references import References
+
+CLOSE = 0.02
+"""Sigma within which two images agree."""
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Wall and CPU seconds, and peak bytes of a process and its children."""
-
-    wall: float
-    cpu: float
-    resident: int
-    anonymous: int
-
-    def __str__(self) -> str:
-        return (
-            f"{self.wall:7.1f} s wall {self.cpu:7.1f} s CPU "
-            f"{self.resident / 2**30:6.2f} GB peak {self.anonymous / 2**30:6.2f} GB anonymous"
-        )
+def ours(options: argparse.Namespace, name: str, *words: str) -> Cost:
+    """Run Aqueduct into an empty folder of its own."""
+    folder = options.out / name
+    for old in folder.glob("*"):
+        old.unlink()
+    command = aqueduct(
+        *("run", "exposure", str(options.frame), "--out", str(folder)),
+        *("--references", str(options.references)),
+        *("--set", f"references.astrometry={options.astrometry}"),
+        *words,
+    )
+    return metered(command, options.out / f"{name}.log", options.env)
 
 
-def metered(command: list[str], log: Path, env: dict[str, str]) -> Cost:
-    """Run a command; its output goes to ``log``."""
-    started = time.perf_counter()
-    with log.open("w") as stream:
-        process = subprocess.Popen(command, stdout=stream, stderr=stream, env=env)
-        peak = [0, 0]
-        watcher = threading.Thread(target=_watch, args=(process, peak))
-        watcher.start()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        watcher.join()
-    if process.returncode:
-        sys.exit(f"{' '.join(command)} failed; see {log}")
-    wall = time.perf_counter() - started
-    return Cost(wall, usage.ru_utime + usage.ru_stime, peak[0], peak[1])
+def theirs(options: argparse.Namespace, name: str, script: str) -> Cost:
+    """Run the official pipeline by a script of the kit."""
+    python = str(options.peer / "venv/bin/python")
+    words = (name, str(options.frame.resolve()), str((options.out / name).resolve()))
+    return metered(
+        [python, str(options.kit / script), *words], options.out / f"{name}.log", options.env
+    )
 
 
-def _watch(process: subprocess.Popen[bytes], peak: list[int]) -> None:
-    while process.returncode is None:
-        try:
-            tree = [psutil.Process(process.pid)]
-            tree += tree[0].children(recursive=True)
-            found = [one.memory_info() for one in tree]
-        except psutil.Error:
-            found = []
-        peak[0] = max(peak[0], sum(info.rss for info in found))
-        peak[1] = max(peak[1], sum(info.rss - info.shared for info in found))
-        time.sleep(0.02)
+def image(options: argparse.Namespace, name: str) -> Image:
+    """The calibrated image that a side made."""
+    found = io.read(options.out / name / options.frame.name.replace("_uncal", "_cal"))
+    assert isinstance(found, Image)
+    return found
 
 
 def compare_images(ours: Image, theirs: Image) -> None:
     """Print how two calibrated images of one frame differ, where both call a pixel good."""
-    bad = (ours.dq | theirs.dq) & (dq.DO_NOT_USE | dq.SATURATED | dq.JUMP_DET)
+    bad = (ours.dq | theirs.dq) & dq.DO_NOT_USE
     a, b = np.asarray(ours.data, np.float64), np.asarray(theirs.data, np.float64)
     err = np.asarray(theirs.err, np.float64)
     good = (bad == 0) & np.isfinite(a) & np.isfinite(b) & (err > 0)
+    signed = np.where(good, a - b, 0) / np.where(good, err, 1)
+    far = good & (np.abs(signed) > CLOSE)
     bright = good & (b > 1)
-    difference = np.abs(a - b)[good] / err[good]
-    signed = ((a - b) / np.where(good, err, 1))[good]
-    jumps = [(image.dq & dq.JUMP_DET) != 0 for image in (ours, theirs)]
-    print(f"pixels good on both sides        {good.mean():.5f}")
-    print(f"median ratio, above 1 DN/s       {np.median(a[bright] / b[bright]):.6f}")
-    print(f"scatter of that ratio (MAD)      {_mad(a[bright] / b[bright]):.2e}")
-    print(f"(ours - theirs)/err: median      {np.median(signed):+.2e}")
-    print(f"|ours - theirs|/err: median      {np.median(difference):.2e}")
-    print(f"|ours - theirs|/err: 99th perc.  {np.percentile(difference, 99):.2e}")
+    print(f"  good on both sides               {good.mean():.5f}")
+    print(f"  within {CLOSE} sigma                {1 - far.sum() / good.sum():.6f}")
+    print(f"  median ratio, above 1 DN/s       {np.median(a[bright] / b[bright]):.6f}")
+    print(f"  (ours - theirs)/err: median      {np.median(signed[good]):+.2e}")
+    print(f"  |ours - theirs|/err: 99th perc.  {np.percentile(np.abs(signed[good]), 99):.2e}")
     errors = np.asarray(ours.err, np.float64)[good] / err[good]
-    print(f"err ratio: median                {np.median(errors):.5f}")
-    print(
-        f"jump flags: ours, theirs, differ {jumps[0].mean():.5f} {jumps[1].mean():.5f} "
-        f"{(jumps[0] != jumps[1]).mean():.2e}"
-    )
+    print(f"  err ratio: median                {np.median(errors):.5f}")
+    for name in ("JUMP_DET", "SATURATED", "DO_NOT_USE"):
+        flags = [(one.dq & getattr(dq, name)) != 0 for one in (ours, theirs)]
+        differ = flags[0] != flags[1]
+        shares = " ".join(f"{share.mean():.6f}" for share in (*flags, differ, far & differ))
+        print(f"  {name:10s} ours, theirs, differ, differ and far: {shares}")
+    print(f"  far with all these flags alike   {_alike(ours, theirs, far):.2e}")
 
 
-def _mad(values: np.ndarray) -> float:
-    return float(1.4826 * np.median(np.abs(values - np.median(values))))
+def _alike(ours: Image, theirs: Image, far: np.ndarray) -> float:
+    same = (ours.dq ^ theirs.dq) & (dq.JUMP_DET | dq.SATURATED | dq.DO_NOT_USE) == 0
+    return float((far & same).mean())
+
+
+def check_truth(options: argparse.Namespace, name: str) -> None:
+    """Have the kit compare a product with the truth."""
+    root = options.frame.name.removesuffix("_uncal.asdf")
+    files = [str(options.out / name / f"{root}_{end}") for end in ("cal.asdf", "cat.parquet")]
+    element = root.split("_")[3].upper()
+    python = str(options.peer / "venv/bin/python")
+    command = [python, str(options.kit / "check_accuracy.py"), "L2", *files, element]
+    print(f"--- truth against {name}", flush=True)
+    subprocess.run(command, env=options.env, check=True)
 
 
 def main() -> None:
@@ -106,70 +104,37 @@ def main() -> None:
     parser.add_argument("frame", type=Path)
     parser.add_argument("--kit", type=Path, required=True)
     parser.add_argument("--peer", type=Path, default=Path.home() / ".cache/aqueduct-peers")
+    parser.add_argument("--references", type=Path, help="default: the kit's cache")
+    parser.add_argument("--astrometry", type=Path, help="default: the kit's catalog")
     parser.add_argument("--out", type=Path, default=Path("build/level2_against_romancal"))
     parser.add_argument("--keep-theirs", action="store_true", help="compare with an earlier run")
+    parser.add_argument("--truth", action="store_true", help="a frame of the kit's truth catalog")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    env = {
-        **os.environ,
-        "CRDS_PATH": str(options.peer / "crds"),
-        "CRDS_CONTEXT": "roman_0001.pmap",
-        "CRDS_OBSERVATORY": "roman",
-        # crds takes an address with this name as no server at all
-        "CRDS_SERVER_URL": "https://roman-serverless.stsci.edu",
-        "OMP_NUM_THREADS": "2",
-    }
-    python = str(options.peer / "venv/bin/python")
-    element = options.frame.name.split("_")[3].upper()
-    theirs, ours = options.out / "romancal", options.out / "aqueduct"
-    aqueduct = [
-        str(Path(sys.executable).with_name("aqueduct")),
-        "run",
-        "exposure",
-        str(options.frame),
-        "--out",
-        str(ours),
-        "--references",
-        str(options.peer / "crds"),
-        "--set",
-        f"references.astrometry={options.peer / 'data/refcat.ecsv'}",
-    ]
-    romancal = [
-        python,
-        str(options.kit / "run_l1_to_l2.py"),
-        "l2",
-        str(options.frame),
-        str(theirs.resolve()),
-    ]
-    for old in ours.glob("*"):
-        old.unlink()
-    cost = metered(aqueduct, options.out / "aqueduct.log", env)
-    print(f"aqueduct {cost}")
+    options.references = options.references or options.peer / "crds"
+    options.astrometry = options.astrometry or options.peer / "data/refcat.ecsv"
+    context = References(options.references).context
+    options.env = peer_environment(options.peer, options.references.resolve(), context)
+    ours(options, "aqueduct")  # compiles what it needs
+    cost = ours(options, "aqueduct")
+    print(f"aqueduct         {cost}")
+    print(f"preset           {ours(options, 'preset', '--preset', 'romancal-1.1')}")
     if not options.keep_theirs:
-        peer = metered(romancal, options.out / "romancal.log", env)
-        print(f"romancal {peer}")
-        print(
-            f"romancal / aqueduct: wall {peer.wall / cost.wall:.1f}, "
-            f"CPU {peer.cpu / cost.cpu:.1f}, peak memory {peer.resident / cost.resident:.1f}"
-        )
-    root = options.frame.name.removesuffix("_uncal.asdf")
-    mine, other = (io.read(folder / f"{root}_cal.asdf") for folder in (ours, theirs))
-    assert isinstance(mine, Image) and isinstance(other, Image)
-    compare_images(mine, other)
-    for name, folder in (("aqueduct", ours), ("romancal", theirs)):
-        print(f"--- truth against {name}", flush=True)
-        subprocess.run(
-            [
-                python,
-                str(options.kit / "check_accuracy.py"),
-                "L2",
-                str(folder / f"{root}_cal.asdf"),
-                str(folder / f"{root}_cat.parquet"),
-                element,
-            ],
-            env=env,
-            check=True,
-        )
+        for name, script in (
+            ("romancal", "run_l1_to_l2.py"),
+            ("romancal-mended", "run_l1_to_l2_mended.py"),
+        ):
+            peer = theirs(options, name, script)
+            print(f"{name:16s} {peer}")
+            print(
+                f"{name} / aqueduct: wall {peer.wall / cost.wall:.1f}, "
+                f"CPU {peer.cpu / cost.cpu:.1f}, peak memory {peer.resident / cost.resident:.1f}"
+            )
+    for name in ("preset", "aqueduct"):
+        print(f"--- {name} against romancal")
+        compare_images(image(options, name), image(options, "romancal"))
+    for name in ("aqueduct", "romancal") if options.truth else ():
+        check_truth(options, name)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,12 @@ within 0.7 arcsec. Aqueduct's own calibration of the same file stands beside it.
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+from metering import aqueduct, peer_environment
 from scipy.spatial import cKDTree
 
 from aqueduct import io
@@ -54,15 +54,7 @@ ExposurePipeline.call(
 def official(frame: Path, references: Path, peer: Path, out: Path) -> Path:
     """Calibrate ``frame`` with romancal; its Level 2 file."""
     out.mkdir(parents=True, exist_ok=True)
-    env = {
-        **os.environ,
-        "CRDS_PATH": str(references.resolve()),
-        "CRDS_CONTEXT": References(references).context,
-        "CRDS_OBSERVATORY": "roman",
-        # crds takes an address with this name as no server at all
-        "CRDS_SERVER_URL": "https://roman-serverless.stsci.edu",
-        "OMP_NUM_THREADS": "2",
-    }
+    env = peer_environment(peer, references.resolve(), References(references).context)
     command = [str(peer / "venv/bin/python"), "-c", RUN, str(frame.resolve()), str(out.resolve())]
     with (out / "romancal.log").open("w") as log:
         if subprocess.run(command, env=env, stdout=log, stderr=log, check=False).returncode:
@@ -72,11 +64,10 @@ def official(frame: Path, references: Path, peer: Path, out: Path) -> Path:
 
 def own(frame: Path, references: Path, out: Path) -> Path:
     """Calibrate ``frame`` with Aqueduct; its Level 2 file."""
-    program = Path(sys.executable).with_name("aqueduct")
-    where = ["--references", str(references), "--out", str(out)]
+    where = ("--references", str(references), "--out", str(out))
     stars = f"references.astrometry={frame.with_name(STARS)}"
     subprocess.run(
-        [program, "run", "exposure", str(frame), *where, "--set", stars],
+        aqueduct("run", "exposure", str(frame), *where, "--set", stars),
         check=True,
         stdout=subprocess.DEVNULL,
     )
