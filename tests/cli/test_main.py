@@ -22,6 +22,9 @@ VERBS = [
     "references list",
     "references make",
     "references bundle",
+    "references install",
+    "references deliver",
+    "references diff",
 ]
 
 

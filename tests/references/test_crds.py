@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aqueduct.core.errors import ReferenceError
-from aqueduct.references import crds
+from aqueduct.references import crds, match
 
 D, E, T = (
     "ROMAN.META.INSTRUMENT.DETECTOR",
@@ -129,16 +129,47 @@ def test_undefined_parameters_match_wild_cards_only(tmp_path):
         ("any", "*"),
         (True, "T"),
         ("not applicable", "N/A"),
-        ("a|1", "A|1.0"),
+        ("n/a_x", "N/A"),
+        ("a|1", "A|1"),
     ],
 )
 def test_values_are_conditioned(raw, value):
-    assert crds.conditioned(raw) == value
+    assert match.conditioned(raw) == value
 
 
 @given(st.text(alphabet="ABCDEFGHIJKLMNOP0123456789|*.", max_size=12))
 def test_conditioning_is_idempotent(text):
-    assert crds.conditioned(crds.conditioned(text)) == crds.conditioned(text)
+    once = match.conditioned(text)
+    assert match.conditioned(once) == once
+    once = match.conditioned_key(text)
+    assert match.conditioned_key(once) == once
+
+
+@pytest.mark.parametrize(
+    ("key", "yes", "no"),
+    [
+        ("F158", ["F158", "*"], ["F1580", "UNDEFINED"]),
+        ("f129|1", ["F129", "1.0", "*"], ["1"]),
+        ("F1*|GRISM", ["F1", "F158", "GRISM"], ["F062", "GRISM0"]),
+        ("{F1*}", ["F1*"], ["F158"]),
+        ("(F1.*)", ["F158"], ["F062"]),
+        (">1.5", ["2.0", "1e3"], ["1.5", "F158"]),
+        ("<=1.5", ["1.5", "-2"], ["1.6"]),
+        ("between 1 3", ["1", "2.9"], ["3", "0.9"]),
+        ("# >1 and <=3 #", ["2", "3"], ["1", "4"]),
+        ("# <1 or >3 #", ["0", "4"], ["1", "3"]),
+        ("not F158", ["F129", "UNDEFINED"], ["F158", "*"]),
+        ("not between 1 3", ["3"], ["2"]),
+    ],
+)
+def test_elements_of_keys(key, yes, no):
+    key = match.conditioned_key(key)
+    for value in yes:
+        assert match.compare(key, value) == 1
+    for value in no:
+        assert match.compare(key, value) == -1
+    assert match.compare(key, "N/A") == 0
+    assert match.compare("N/A", "F158") == 0
 
 
 @pytest.mark.parametrize(
@@ -158,7 +189,73 @@ def test_only_literals_and_known_selectors_are_accepted(tmp_path, selector):
 
 
 def test_rules_that_are_not_supported_are_refused(tmp_path):
-    with pytest.raises(ReferenceError, match="BETWEEN"):
-        choose(rules(tmp_path, "Match({('between 1 2', '*') : 'a.asdf'})"))
     with pytest.raises(ReferenceError, match="rmap_omit"):
         choose(rules(tmp_path, "Match({('*', '*') : 'a.asdf'})", rmap_omit="(DETECTOR=='WFI01')"))
+    with pytest.raises(ReferenceError, match="no relation"):
+        choose(rules(tmp_path, "Match({('# >x #', '*') : 'a.asdf'})"))
+
+
+def test_a_value_that_no_key_lists_ends_the_search(tmp_path):
+    """The client checks a value against the keys' own texts before it reads wild cards."""
+    found = rules(tmp_path, "Match({('WFI0*', 'F158') : 'a.asdf'})")
+    with pytest.raises(LookupError):
+        choose(found)
+    assert choose(rules(tmp_path, "Match({('WFI0*|*', 'F158') : 'a.asdf'})")) == "a.asdf"
+
+
+@pytest.mark.parametrize("name", ["N/A", "TEMP_N/A", "OMIT"])
+def test_rules_may_say_that_there_is_none(tmp_path, name):
+    found = rules(tmp_path, f"Match({{('*', '*') : UseAfter({{'2020-01-01' : '{name}'}})}})")
+    assert choose(found) == match.NOT_APPLICABLE
+
+
+def test_a_reference_that_is_not_required_is_not_applicable(tmp_path):
+    found = rules(tmp_path, "Match({('WFI02', 'F158') : 'a.asdf'})", reffile_required="no")
+    assert choose(found) == match.NOT_APPLICABLE
+
+
+def test_substitutions_change_keys(tmp_path):
+    found = rules(
+        tmp_path,
+        "Match({('ALL', 'F158') : 'a.asdf'})",
+        substitutions={D: {"ALL": "N/A"}},
+    )
+    assert choose(found) == "a.asdf"
+
+
+def test_a_mapping_must_fit_its_checksum_and_have_each_key_once(tmp_path):
+    with pytest.raises(ReferenceError, match="sha1sum"):
+        rules(tmp_path, "Match({('*', '*') : 'a.asdf'})", sha1sum="0" * 40)
+    with pytest.raises(ReferenceError, match="two keys"):
+        rules(tmp_path, "Match({('A|B', '*') : 'a.asdf', (('A', 'B'), 'ANY') : 'b.asdf'})")
+
+
+@pytest.mark.parametrize(
+    ("text", "date"),
+    [
+        ("2026-01-01", "2026-01-01 00:00:00"),
+        ("2026-01-01T01:02", "2026-01-01 01:02:00"),
+        ("2026/01/01 01:02:03.5", "2026-01-01 01:02:03.500000"),
+        ("2026-01-01T00:00:35.123", "2026-01-01 00:00:35.122999"),  # cut off, not rounded
+    ],
+)
+def test_dates(text, date):
+    assert crds.standard_date(text) == date
+
+
+@pytest.mark.parametrize("text", ["2026-13-01", "2026-01-01T00:00:00Z", "today", "UNDEFINED"])
+def test_no_dates(text):
+    with pytest.raises(LookupError, match="no date"):
+        crds.standard_date(text)
+
+
+def test_files_of_rules(tmp_path):
+    found = rules(tmp_path, "Match({('A', 'B') : UseAfter({'2020-01-01' : 'a.asdf'})})")
+    assert found.files() == {(("A", "B"), "2020-01-01"): "a.asdf"}
+    nested = rules(
+        tmp_path,
+        "UseAfter({'2020-01-01' : Match({('A',) : 'a.asdf'})})",
+        parkey=((T,), (D,)),
+    )
+    with pytest.raises(ReferenceError, match="unknown way"):
+        nested.files()

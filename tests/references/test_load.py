@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import importlib
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -15,6 +17,8 @@ from aqueduct.products.references import (
     IntegralNonlinearityReference,
 )
 from aqueduct.references import cache, load, write_set
+
+module = importlib.import_module("aqueduct.references.load")
 
 
 def gain_file(path, data, compression="lz4"):
@@ -72,16 +76,73 @@ def test_wrong_shape_and_damage(tmp_path, frame):
         load(GainReference, tmp_path / "absent.asdf")
 
 
-def test_unpacking_is_safe_among_threads_and_without_a_cache(monkeypatch, tmp_path):
+def test_an_array_is_unpacked_once_by_many_threads(monkeypatch, tmp_path):
     values = np.arange(1000.0)
+    made = []
+
+    def make():
+        made.append(1)
+        time.sleep(0.02)
+        return values
+
+    def unpack(_):
+        return cache.unpack(make, values.shape, values.dtype, "identity", "x")
+
     with ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(lambda _: cache.unpack(values, "identity", "x"), range(32)))
+        results = list(pool.map(unpack, range(32)))
     for result in results:
         np.testing.assert_array_equal(result, values)
-    assert len(list((cache_home() / "unpacked" / "identity").iterdir())) == 1
+    assert len(made) == 1
+    assert [path.name for path in (cache_home() / "unpacked/identity").iterdir()] == ["x.npy"]
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("AQUEDUCT_CACHE", str(tmp_path / "file"))
-    assert cache.unpack(values, "identity", "x") is values
+    assert unpack(0) is values
+
+
+def test_a_file_loaded_before_is_not_parsed_again(tmp_path, frame, monkeypatch):
+    path = gain_file(tmp_path / "gain.asdf", frame, compression=None)
+    load(GainReference, path)
+    monkeypatch.setattr(module, "opened", lambda path: pytest.fail("parsed"))
+    found = load(GainReference, path)
+    assert isinstance(found.data.base, np.memmap)
+    np.testing.assert_array_equal(found.data, frame)
+
+
+def test_every_part_of_a_file_is_remembered_as_it_was(tmp_path, photom, epsf, monkeypatch):
+    correction = np.arange(32.0)[:, None] + np.zeros(65536)
+    inl = IntegralNonlinearityReference(
+        value=np.arange(65536, dtype=np.uint16), correction=correction
+    )
+    decay = DarkDecayReference(amplitude=0.4, time_constant=23.0)
+    entries = [(one, "WFI01", "F158") for one in (photom, epsf, inl, decay)]
+    write_set(tmp_path, entries)
+    files = [*(tmp_path / "references/roman").iterdir()]
+    kinds = [next(type(e) for e, _, _ in entries if e.reftype in file.name) for file in files]
+    first = [load(kind, file, detector="WFI01") for kind, file in zip(kinds, files, strict=True)]
+    monkeypatch.setattr(module, "opened", lambda path: pytest.fail("parsed"))
+    for one, kind, file in zip(first, kinds, files, strict=True):
+        again = load(kind, file, detector="WFI01")
+        for name, value in vars(one).items():
+            np.testing.assert_equal(getattr(again, name), value)
+
+
+def test_a_damaged_outline_is_made_anew(tmp_path, frame):
+    path = gain_file(tmp_path / "gain.asdf", frame, compression=None)
+    load(GainReference, path)
+    (outline,) = (cache_home() / "unpacked").rglob("*.json")
+    for text in ("", "[]", '{"version": 0, "parts": {}}', '{"version": 1, "parts": {"a": {}}}'):
+        outline.write_text(text)
+        np.testing.assert_array_equal(load(GainReference, path).data, frame)
+        assert '"reftype"' in outline.read_text()
+
+
+def test_a_reference_of_nothing_but_nan_is_refused(tmp_path, frame):
+    path = gain_file(tmp_path / "gain.asdf", np.full_like(frame, np.nan), compression=None)
+    with pytest.raises(ReferenceError, match=r"gain\.asdf: data is NaN everywhere"):
+        load(GainReference, path)
+    few = np.full_like(frame, np.nan)
+    few[5, 5] = 1.0
+    load(GainReference, gain_file(tmp_path / "few.asdf", few, compression=None))
 
 
 def test_digest_is_remembered_until_the_file_changes(tmp_path, monkeypatch):

@@ -4,7 +4,6 @@ import os
 import pickle
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +104,61 @@ def test_overrides_win_and_are_checked(root, meta):
         references.get(FlatReference, meta)
 
 
+def test_a_filter_is_checked_only_of_a_file_the_user_names(root, meta, epsf):
+    path = root / "references/roman/roman_wfi_epsf_0001.asdf"
+    other = at(meta, optical_element="F129")
+    with pytest.raises(ReferenceError, match="is for element F158, the exposure is from F129"):
+        References(root, overrides={"epsf": path}).get(EpsfReference, other)
+    write_set(root, [(epsf, "WFI01", "F158")])
+    rules = root / "mappings/roman/roman_wfi_epsf_0002.rmap"
+    text = "".join(line for line in rules.read_text().splitlines(True) if "sha1sum" not in line)
+    rules.write_text(text.replace("'F158'", "'*'"))
+    assert References(root).get(EpsfReference, other).oversample == 4
+
+
+def test_a_file_that_changed_since_it_arrived_is_put_aside(root, meta):
+    path = root / "references/roman/roman_wfi_photom_0001.asdf"
+    content = bytearray(path.read_bytes())
+    content[-10] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ReferenceError, match=r"is damaged[\s\S]*quarantine"):
+        References(root).get(PhotomReference, meta)
+    assert not path.exists()
+    (aside,) = (root / "quarantine").iterdir()
+    assert aside.read_bytes() == content
+    with pytest.raises(MissingReferenceError, match="no file for photom"):
+        References(root).get(PhotomReference, meta)
+
+
+def test_a_context_under_way_stays_that_of_all_processes(root, photom):
+    references = References(root)
+    assert references.context == "roman_0001.pmap"
+    sent = pickle.dumps(references)
+    write_set(root, [(photom, "WFI02", None)])
+    assert pickle.loads(sent).context == "roman_0001.pmap"
+    assert pickle.loads(pickle.dumps(References(root / "nothing")))._asked == ""
+
+
+def test_bad_files_are_refused_or_warned_of(root, meta, monkeypatch):
+    config = root / "config/roman/server_config"
+    about = config.read_text()
+    bad = "roman_wfi_photom_0001.asdf"
+    config.write_text(about.replace("'bad_files_list': []", f"'bad_files_list': [{bad!r}]"))
+    with pytest.raises(ReferenceError, match="scientifically invalid"):
+        References(root).find("photom", meta)
+    assert References(root).find("epsf", meta)
+    monkeypatch.setenv("CRDS_ALLOW_BAD_REFERENCES", "1")
+    with pytest.warns(UserWarning, match=bad):
+        References(root).find("photom", meta)
+    rules = "roman_wfi_photom_0001.rmap"
+    config.write_text(about.replace("'bad_files_list': []", f"'bad_files_list': [{rules!r}]"))
+    with pytest.raises(ReferenceError, match=rules):
+        References(root).find("epsf", meta)
+    monkeypatch.setenv("CRDS_ALLOW_BAD_RULES", "true")
+    with pytest.warns(UserWarning, match=rules):
+        References(root).find("epsf", meta)
+
+
 def test_pickled_it_finds_the_same(root, meta):
     references = References(root, overrides={"gain": root / "gain.asdf"})
     references.get(EpsfReference, meta)
@@ -123,14 +177,6 @@ def test_listing(root, meta):
     assert rows["flat"].source == "given"
     assert rows["gain"].name == "N/A"
     assert References(root).listing(at(meta, optical_element="F184"))
-
-
-def test_bundle_is_a_root(root, meta, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("bundle")
-    References(root).bundle([meta], folder / "some.tar")
-    with tarfile.open(folder / "some.tar") as tar:
-        tar.extractall(folder, filter="data")
-    assert References(folder).get(EpsfReference, meta).oversample == 4
 
 
 def test_astrometric_catalog_lies_beside_the_rules(root, meta):

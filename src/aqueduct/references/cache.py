@@ -1,13 +1,18 @@
-"""The reference cache on disk: where files lie, their digests, and their unpacked arrays."""
+"""The reference cache on disk: where files lie, their digests, and their unpacked arrays.
+
+Any number of processes may use it at once: files appear whole or not at all, and what is
+made only once is made under a lock that ends with the process that holds it.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -99,8 +104,31 @@ def digest(path: Path) -> str:
         found = file_digest(path)
     except OSError as error:
         raise ReferenceError(f"can't be read: {error.strerror}", where=str(path)) from error
-    _put(known, lambda stream: stream.write(found.encode()))
+    put(known, lambda stream: stream.write(found.encode()))
     return found
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """One thread of one process at a time; nothing is left behind.
+
+    Raises
+    ------
+    OSError
+        If the folder can't be made or opened.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def shelf(identity: str) -> Path:
+    """Where what was made of the reference file with this digest is kept."""
+    return cache_home() / "unpacked" / identity
 
 
 def unpacked(
@@ -117,32 +145,46 @@ def unpacked(
     """
     try:
         # Copy on write: typed as an ordinary array, so that kernels compile once.
-        found = np.load(_place(identity, name), mmap_mode="c", allow_pickle=False)
+        path = shelf(identity) / f"{name}.npy"
+        found = np.load(path, mmap_mode="c", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
     return np.asarray(found) if found.shape == shape and found.dtype == dtype else None
 
 
-def unpack(values: NDArray[Any], identity: str, name: str) -> NDArray[Any]:
-    """Put an array into the per-user cache and map it from there.
+def unpack(
+    make: Callable[[], NDArray[Any]],
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+    identity: str,
+    name: str,
+) -> NDArray[Any]:
+    """Map an array from the per-user cache, where it is put first if it is not there.
 
-    Any number of processes may do so at once. Where the cache can't be written to, the
-    array itself is given back.
+    However many processes ask for it at once, ``make`` is called by one. What it makes is
+    given back as it is where it is mapped already, or the cache can't be written to.
     """
-
-    def save(stream: BinaryIO) -> None:
-        np.save(stream, values, allow_pickle=False)
-
-    _put(_place(identity, name), save)
-    found = unpacked(values.shape, values.dtype, identity, name)
+    found = unpacked(shape, dtype, identity, name)
+    if found is not None:
+        return found
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            stack.enter_context(locked(shelf(identity)))
+        found = unpacked(shape, dtype, identity, name)
+        if found is not None:
+            return found
+        values = make()
+        if isinstance(values.base, np.memmap):
+            return values
+        put(
+            shelf(identity) / f"{name}.npy",
+            lambda stream: np.save(stream, values, allow_pickle=False),
+        )
+    found = unpacked(shape, dtype, identity, name)
     return values if found is None else found
 
 
-def _place(identity: str, name: str) -> Path:
-    return cache_home() / "unpacked" / identity / f"{name}.npy"
-
-
-def _put(path: Path, save: Callable[[BinaryIO], object]) -> None:
+def put(path: Path, save: Callable[[BinaryIO], object]) -> None:
     """Write a cache file atomically; a cache that can't be written to is no error."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import tarfile
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.metadata import version
@@ -14,11 +13,11 @@ from typing import Any, TypeVar
 
 from aqueduct.core.errors import MissingReferenceError
 from aqueduct.core.paths import cache_home
-from aqueduct.io.atomic import atomic
 from aqueduct.products.references import AstrometricReference, FileReference
-from aqueduct.references import crds
-from aqueduct.references.cache import Layout, digest
+from aqueduct.references import contexts, crds, manifest
+from aqueduct.references.cache import Layout
 from aqueduct.references.load import load
+from aqueduct.references.match import NOT_APPLICABLE
 
 AnyReference = TypeVar("AnyReference", bound=FileReference)
 
@@ -47,14 +46,16 @@ def default_root() -> Path:
 class References:
     """Find and load reference files.
 
-    Pickled, it travels as its three arguments: each process maps the files itself.
+    Pickled, it travels as its three arguments, the context settled: each process maps the
+    files itself, and all of a run choose by the same rules.
 
     Parameters
     ----------
     root : path-like, optional
         A CRDS cache, or a folder laid out like one; by default :func:`default_root`.
     context : str, optional
-        A ``.pmap`` name; by default ``CRDS_CONTEXT``, otherwise the newest in ``root``.
+        A ``.pmap``, a symbol or a date (:mod:`aqueduct.references.contexts`); by default
+        ``CRDS_CONTEXT``, otherwise the one in use in ``root``.
     overrides : mapping of str to path-like, optional
         Files to use whatever the rules say, by reference type.
     """
@@ -69,16 +70,21 @@ class References:
         self.overrides = {
             reftype: Path(path).absolute() for reftype, path in (overrides or {}).items()
         }
-        self._asked = context or os.environ.get("CRDS_CONTEXT") or None
+        self._layout = Layout(self.root)
+        self._asked = context or os.environ.get("CRDS_CONTEXT") or ""
         self._loaded: OrderedDict[tuple[type, Path, str], FileReference] = OrderedDict()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.root, self._asked, self.overrides)
+        try:
+            context = self.context
+        except MissingReferenceError:
+            context = self._asked
+        return type(self), (self.root, context, self.overrides)
 
     @cached_property
     def context(self) -> str:
         """Name of the pipeline mapping in use."""
-        return self._asked or Layout(self.root).newest_context()
+        return contexts.resolve(self._layout, self._asked)
 
     def find(self, reftype: str, meta: Mapping[str, Any]) -> Path:
         """The file of a reference type for an exposure.
@@ -87,15 +93,25 @@ class References:
         ------
         MissingReferenceError
             If there is no context, no rule that matches, or the file is not in the cache.
+        ReferenceError
+            If CRDS marked the file or the rules as bad.
         """
         if reftype in self.overrides:
             return self._present(reftype, self.overrides[reftype])
         if reftype == AstrometricReference.reftype:
             return self._present(reftype, astrometric_catalog(self.root))
         name = self._choose(reftype, meta)
-        if name == crds.NOT_APPLICABLE:
+        if name == NOT_APPLICABLE:
             raise self._missing(reftype, meta, f"not applicable according to {self.context}")
-        return self._present(reftype, Layout(self.root).reference(name))
+        contexts.refuse_bad(self._layout, [name])
+        return self._present(reftype, self._layout.reference(name))
+
+    def applies(self, reftype: str, meta: Mapping[str, Any]) -> bool:
+        """Whether there is a file of a type for an exposure, according to user or rules."""
+        try:
+            return reftype in self.overrides or self._choose(reftype, meta) != NOT_APPLICABLE
+        except MissingReferenceError:
+            return False
 
     def get(self, kind: type[AnyReference], meta: Mapping[str, Any]) -> AnyReference:
         """The reference of a kind for an exposure.
@@ -105,13 +121,18 @@ class References:
         MissingReferenceError
             If there is none.
         ReferenceError
-            If its file can't be used.
+            If its file can't be used, or is not what it was when it arrived.
         """
         path = self.find(kind.reftype, meta)
-        detector = str(meta.get("instrument", {}).get("detector", ""))
-        key = (kind, path, detector)
+        instrument = meta.get("instrument", {})
+        detector = str(instrument.get("detector", ""))
+        # Rules may well choose a file made for another filter; a user's mistake is one.
+        given = kind.reftype in self.overrides
+        element = str(instrument.get("optical_element", "")) if given else ""
+        key = (kind, path, detector + element)
         if key not in self._loaded:
-            self._loaded[key] = load(kind, path, detector=detector)
+            self.digest(path)
+            self._loaded[key] = load(kind, path, detector=detector, element=element)
             while len(self._loaded) > KEPT:
                 self._loaded.popitem(last=False)
         self._loaded.move_to_end(key)
@@ -120,50 +141,49 @@ class References:
         return found
 
     def digest(self, path: Path) -> str:
-        """sha256 of a file, from the index of the user's cache where it is known."""
-        return digest(path)
+        """sha256 of a file, from the index of the user's cache where it is known.
+
+        Raises
+        ------
+        ReferenceError
+            If it can't be read, or is a reference that is not what it was when it arrived.
+        """
+        return manifest.check(self._layout, path)
 
     def listing(self, meta: Mapping[str, Any]) -> list[Row]:
         """Every reference type that the context or the user knows, with its file."""
-        rows = {reftype: self._row(reftype, meta) for reftype in sorted(self._instrument.selector)}
+        rows = {reftype: self._row(reftype, meta) for reftype in self.reftypes}
         for reftype, path in self.overrides.items():
             rows[reftype] = Row(reftype, str(path), "given")
         return list(rows.values())
 
-    def bundle(self, metas: Iterable[Mapping[str, Any]], out: str | Path) -> None:
-        """Put the rules, and every file they choose for some exposures, into a tar file.
+    def mappings(self) -> list[str]:
+        """Names of the mappings that make up the context."""
+        names = [self.context] if self.context.endswith(".pmap") else []
+        rules = [name for name in self._instrument.selector.values() if name.endswith(".rmap")]
+        return [*names, self._instrument.name, *rules]
 
-        Unpacked anywhere, it serves as a ``root`` for them.
+    def rules(self, reftype: str) -> crds.Rules | None:
+        """The rules of a reference type; None where it is not applicable or not known."""
+        name = self._instrument.selector.get(reftype, NOT_APPLICABLE)
+        return self._rules(name) if name.endswith(".rmap") else None
 
-        Raises
-        ------
-        MissingReferenceError
-            If a chosen file is not in the cache.
-        OutputError
-            If the tar file can't be written.
-        """
-        layout = Layout(self.root)
-        chosen = {
-            row.name for meta in metas for row in self.listing(meta) if row.source == self.context
-        }
-        files = [self._present(name, layout.reference(name)) for name in sorted(chosen)]
-        rules = [self._pipeline.name, self._instrument.name]
-        rules += [name for name in self._instrument.selector.values() if name.endswith(".rmap")]
-        members = [*files, *map(layout.mapping, rules), *sorted(layout.config.glob("*"))]
-        with atomic(Path(out)) as temporary, tarfile.open(temporary, "w") as tar:
-            for path in members:
-                tar.add(path, path.relative_to(self.root).as_posix(), recursive=False)
-
-    @cached_property
-    def _pipeline(self) -> crds.Rules:
-        return self._rules(self.context)
+    @property
+    def reftypes(self) -> list[str]:
+        """Every reference type the context knows."""
+        return sorted(self._instrument.selector)
 
     @cached_property
     def _instrument(self) -> crds.Rules:
-        return self._rules(self._pipeline.selector["WFI"])
+        name = self.context
+        if name.endswith(".pmap"):
+            name = self._rules(name).selector["WFI"]
+        found = self._rules(name)
+        contexts.refuse_bad(self._layout, [name, *found.selector.values()], rules=True)
+        return found
 
     def _rules(self, name: str) -> crds.Rules:
-        path = Layout(self.root).mapping(name)
+        path = self._layout.mapping(name)
         if not path.exists():
             raise MissingReferenceError(
                 f"no mapping {name}",
@@ -178,8 +198,8 @@ class References:
         mapping = self._instrument.selector.get(reftype)
         if mapping is None:
             raise self._missing(reftype, meta, f"unknown to {self.context}")
-        if mapping == crds.NOT_APPLICABLE:
-            return crds.NOT_APPLICABLE
+        if not mapping.endswith(".rmap"):
+            return NOT_APPLICABLE
         rules = self._rules(mapping)
         values = parameters(meta, rules)
         try:
@@ -192,7 +212,7 @@ class References:
             name = self._choose(reftype, meta)
         except MissingReferenceError:
             return Row(reftype, "", "none")
-        return Row(reftype, name, "" if name == crds.NOT_APPLICABLE else self.context)
+        return Row(reftype, name, "" if name == NOT_APPLICABLE else self.context)
 
     def _missing(self, reftype: str, meta: Mapping[str, Any], why: str) -> MissingReferenceError:
         instrument = meta.get("instrument", {})

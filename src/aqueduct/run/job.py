@@ -26,7 +26,9 @@ class Job:
     Attributes
     ----------
     configs : dict
-        Parameter values by step name.
+        Parameter values by step name: those that the run was given, no defaults.
+    pipeline : str
+        Name of the pipeline, by which its parameter reference is found.
     rad : str
         Schema generation to write.
     skipped, skipped_status : tuple of str
@@ -41,6 +43,7 @@ class Job:
     configs: dict[str, dict[str, Any]]
     references: References
     rad: Generation
+    pipeline: str = ""
     skipped: tuple[str, ...] = ()
     skipped_status: tuple[str, ...] = ()
     save: tuple[str, ...] = ()
