@@ -112,6 +112,23 @@ def test_float16_planes_do_not_overflow(tmp_path):
     assert np.all(chisq == np.finfo(np.float16).max)
 
 
+@pytest.mark.parametrize("rad", ["2.1.0", "2.2.0"])
+@pytest.mark.parametrize("count", [0, 3])
+def test_jumps_are_written_as_the_official_list(tmp_path, rad, count):
+    from roman_datamodels import datamodels
+
+    image = io.read(official(tmp_path, "wfi_image", "2.1.0"))
+    assert image.jumps is None
+    jumps = np.array([[2, 4, 5], [7, 4000, 4087], [1, 4001, 0]], np.int16)[:count]
+    io.write(replace(image, jumps=jumps), tmp_path / "own.asdf", rad=rad)
+    with datamodels.open(tmp_path / "own.asdf") as model:
+        model.validate()
+        np.testing.assert_array_equal(model["jump_indices"], jumps)
+    again = io.read(tmp_path / "own.asdf")
+    assert again.jumps.dtype == np.int16 and "jump_indices" not in again.extras
+    np.testing.assert_array_equal(again.jumps, jumps)
+
+
 def test_read_noise_left_out_of_a_file_is_rebuilt():
     rng = np.random.default_rng(1)
     read_noise = np.float32(4e-3)

@@ -14,6 +14,8 @@ from typer.core import TyperGroup
 from aqueduct.cli import (
     associate,
     config,
+    convert,
+    cutout,
     demo,
     doctor,
     explain,
@@ -106,6 +108,8 @@ app.command("associate")(associate.associate)
 app.command("show")(show.show)
 app.command("explain")(explain.explain)
 app.command("config")(config.config)
+app.command("convert")(convert.convert)
+app.command("cutout")(cutout.cutout)
 app.add_typer(psf.app, name="psf")
 app.add_typer(references.app, name="references")
 app.command("find")(find.find)

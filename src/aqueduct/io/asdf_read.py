@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from aqueduct.core.errors import InputError
 from aqueduct.core.step import Product
-from aqueduct.io.formats import FORMATS, tag_name
-from aqueduct.io.header import OWN
+from aqueduct.io.formats import FORMATS, Format, tag_name
+from aqueduct.io.header import OWN, WCS_KEYS
 from aqueduct.io.tree import DAMAGED, array, is_array, opened, plain
-from aqueduct.products import Image, Mosaic, Ramp, Raw, Segmentation, SkyCell, Window
+from aqueduct.products import Image, Mosaic, Ramp, Raw, Segmentation, SkyCell, Wcs, Window
 from aqueduct.products.image import PLANES
 from aqueduct.products.meta import Meta
 from aqueduct.products.window import BORDER
@@ -25,16 +25,34 @@ Arrays = dict[str, NDArray[Any]]
 def read_product(path: Path) -> Product:
     """Read the product in an ASDF file; see :func:`aqueduct.io.read`."""
     with opened(path) as tree:
-        tag = str(getattr(tree, "tag", ""))
-        form = FORMATS.get(tag_name(tag))
-        if form is None or form.product not in _BUILDERS:
-            raise InputError(
-                f"holds {tag_name(tag) or 'an unknown kind of file'}, not a product",
-                where=str(path),
-                hint=f"products are {', '.join(FORMATS)}",
-            )
-        arrays = {str(name): array(node, path) for name, node in tree.items() if is_array(node)}
+        form = product_form(str(getattr(tree, "tag", "")), path)
+        nodes = {str(name): node for name, node in tree.items()}
+        arrays = {name: array(node, path) for name, node in nodes.items() if is_array(node)}
+        arrays |= {name: nodes[name] for name in WCS_KEYS if name in nodes}
         meta = plain(tree["meta"], path)
+    return built(form, arrays, meta, path)
+
+
+def product_form(tag: str, path: Path) -> Format:
+    """The format of the product that ``tag`` marks.
+
+    Raises
+    ------
+    InputError
+        If it marks something else.
+    """
+    form = FORMATS.get(tag_name(tag))
+    if form is None or form.product not in _BUILDERS:
+        raise InputError(
+            f"holds {tag_name(tag) or 'an unknown kind of file'}, not a product",
+            where=str(path),
+            hint=f"products are {', '.join(FORMATS)}",
+        )
+    return form
+
+
+def built(form: Format, arrays: Arrays, meta: Meta, path: Path) -> Product:
+    """The product of these arrays and metadata, which are taken over."""
     meta.pop(OWN, None)
     try:
         return _BUILDERS[form.product](arrays, meta, form.kind)
@@ -72,13 +90,15 @@ def _image(arrays: Arrays, meta: Meta, kind: str) -> Image:
     if "var_rnoise" not in arrays:
         others = [arrays[name] for name in ("var_poisson", "var_flat") if name in arrays]
         arrays["var_rnoise"] = rebuilt_var_rnoise(arrays["err"], others)
-    planes = {name: arrays[name] for name in PLANES}
+    planes: dict[str, Any] = {name: arrays[name] for name in PLANES}
+    jumps = arrays.pop("jump_indices", None)
     return Image(
         **planes,
         meta=meta,
         wcs=meta.pop("wcs", None),
         window=Window(BORDER, BORDER, *planes["data"].shape),
         extras={name: value for name, value in arrays.items() if name not in PLANES},
+        jumps=jumps,
     )
 
 
@@ -130,10 +150,15 @@ def _segmentation(arrays: Arrays, meta: Meta, kind: Any) -> Segmentation:
     return Segmentation(arrays["data"], meta, kind, meta.pop("wcs", None))
 
 
+def _wcs(arrays: Mapping[str, Any], meta: Meta, kind: str) -> Wcs:
+    return Wcs(meta, *(arrays[name] for name in WCS_KEYS))
+
+
 _BUILDERS: dict[type[Product], Callable[[Arrays, Meta, str], Product]] = {
     Raw: _raw,
     Ramp: _ramp,
     Image: _image,
     Mosaic: _mosaic,
     Segmentation: _segmentation,
+    Wcs: _wcs,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,8 @@ from aqueduct.core.step import Product
 from aqueduct.io.atomic import atomic
 from aqueduct.io.formats import FORMATS, Generation, full_tag, of_product
 from aqueduct.io.header import OWN
-from aqueduct.products import Image, Mosaic, Ramp, Raw, Segmentation
+from aqueduct.io.layout import write_file
+from aqueduct.products import Image, Mosaic, Ramp, Raw, Segmentation, Wcs
 from aqueduct.products.image import PLANES
 from aqueduct.products.meta import Meta, updated
 
@@ -27,22 +29,64 @@ _EXTENSIONS = re.compile(rb"^history:\n  extensions:\n((?:  .*\n)+)", re.MULTILI
 _HEAD = 1 << 16
 """Bytes from the start of a file within which its history ends."""
 
+_ARRAY = "tag:stsci.edu:asdf/core/ndarray-1.1.0"
+
 _SECOND_DQ = {"wfi_image": "dq", "ramp": "pixeldq"}
 """Formats whose flags have a second plane since 2.2.0, and the first one's name."""
 
 
 def write_product(
-    product: Product, path: Path, rad: Generation, recipe: Mapping[str, Any] | None
+    product: Product,
+    path: Path,
+    rad: Generation,
+    recipe: Mapping[str, Any] | None,
+    source: Path | None = None,
 ) -> None:
-    """Write a product to an ASDF file; see :func:`aqueduct.io.write`."""
+    """Write a product to an ASDF file; see :func:`aqueduct.io.write` and ``revise``."""
+    arrays = official_arrays(product, rad)
+    with atomic(path) as temporary:
+        write_file(temporary, tree_text(product, arrays, temporary, rad, recipe), arrays, source)
+
+
+def official_arrays(product: Product, rad: Generation) -> Arrays:
+    """The arrays of a product that a file of one schema generation holds, in order."""
     name, _ = of_product(product)
-    model = _model(product, path, rad, recipe)
     arrays = arrays_of(product)
-    if name in _SECOND_DQ:
-        arrays = _second_dq(arrays, _SECOND_DQ[name], rad)
-    for key, value in arrays.items():
-        model[key] = value
-    save(model, path)
+    return _second_dq(arrays, _SECOND_DQ[name], rad) if name in _SECOND_DQ else arrays
+
+
+def tree_text(
+    product: Product,
+    arrays: Arrays,
+    path: Path,
+    rad: Generation,
+    recipe: Mapping[str, Any] | None,
+) -> bytes:
+    """The text of a product's ASDF file, in which array k is said to be in block k.
+
+    The arrays are described and validated, but not touched: asdf would hash every one,
+    which costs seven times the writing. ``path`` is written to on the way.
+    """
+    model = _model(product, path, rad, recipe)
+    for number, (name, values) in enumerate(arrays.items()):
+        model[name] = _described(values, number)
+    with named_errors(path):
+        model.to_asdf(path, all_array_compression=None, all_array_storage="inline")
+    return _sorted_extensions(path.read_bytes())
+
+
+def _described(values: NDArray[Any], block: int) -> Any:
+    """The node of a tree for an array in some block."""
+    from asdf.tagged import TaggedDict
+
+    kind = values.dtype.name
+    about = {
+        "source": block,
+        "datatype": "bool8" if kind == "bool" else kind,
+        "byteorder": sys.byteorder,
+        "shape": list(values.shape),
+    }
+    return TaggedDict(about, _ARRAY)
 
 
 def load_schemas(kind: type[Product], rad: Generation) -> None:
@@ -70,23 +114,23 @@ def save(model: Any, path: Path) -> None:
         # The base of a view may be a whole frame, or the file it was read from.
         config.default_array_save_base = False
         model.to_asdf(temporary, all_array_compression=None)
-        _sort_extensions(temporary)
+        with temporary.open("r+b") as stream:
+            head = stream.read(_HEAD)
+            stream.seek(0)
+            stream.write(_sorted_extensions(head))
 
 
-def _sort_extensions(path: Path) -> None:
-    """Put the extensions a file names in order.
+def _sorted_extensions(head: bytes) -> bytes:
+    """The beginning of a file with the extensions it names in order.
 
     asdf writes them as a set happens to give them, which differs from process to process:
     the same content would have another digest. Their text only changes places.
     """
-    with path.open("r+b") as stream:
-        head = stream.read(_HEAD)
-        found = _EXTENSIONS.search(head)
-        if found is None:
-            return
-        entries = sorted(re.split(rb"(?m)^(?=  - )", found[1]))
-        stream.seek(found.start(1))
-        stream.write(b"".join(entries))
+    found = _EXTENSIONS.search(head)
+    if found is None:
+        return head
+    entries = sorted(re.split(rb"(?m)^(?=  - )", found[1]))
+    return head[: found.start(1)] + b"".join(entries) + head[found.end(1) :]
 
 
 @contextmanager
@@ -116,6 +160,8 @@ def _model(product: Any, path: Path, rad: Generation, recipe: Mapping[str, Any] 
     wcs = getattr(product, "wcs", None)
     # RAD wants the key even of an image that has no WCS yet.
     model["meta"] = {**meta, "wcs": wcs} if isinstance(product, Image) or wcs else meta
+    if isinstance(product, Wcs):
+        model["wcs_l2"], model["wcs_l1"] = product.wcs_l2, product.wcs_l1
     return model
 
 
@@ -158,7 +204,8 @@ def arrays_of(product: Product) -> Arrays:
         return {name: value for name, value in found.items() if value is not None}
     if isinstance(product, Image):
         planes = {name: _typed(getattr(product, name), kind) for name, kind in PLANES.items()}
-        return {**planes, **product.extras}
+        jumps = {} if product.jumps is None else {"jump_indices": product.jumps}
+        return {**planes, **product.extras, **jumps}
     if isinstance(product, Ramp):
         return _ramp_arrays(product)
     if isinstance(product, Mosaic):
@@ -167,23 +214,29 @@ def arrays_of(product: Product) -> Arrays:
         return {**planes, "context": _typed(product.context, np.uint32), **product.extras}
     if isinstance(product, Segmentation):
         return {"data": _typed(product.data, np.uint32)}
+    if isinstance(product, Wcs):
+        return {}
     raise InternalError(f"no file format for {type(product).__name__}")
 
 
 def _ramp_arrays(ramp: Ramp) -> Arrays:
-    """The arrays of a ramp; RAD wants the reference pixels even where none were set aside."""
-    count = len(ramp.data)
-    extras: Arrays = {"amp33": np.empty((count, 0, 0), np.uint16)}
-    for side in ("left", "right", "top", "bottom"):
-        extras[f"border_ref_pix_{side}"] = np.empty((count, 0, 0), np.float32)
-        extras[f"dq_border_ref_pix_{side}"] = np.empty((0, 0), np.uint32)
+    """The arrays of a ramp."""
     return {
         "data": _typed(ramp.data, np.float32),
         "groupdq": _typed(ramp.groupdq, np.uint8),
         "pixeldq": _typed(ramp.pixeldq, np.uint32),
-        **extras,
+        **no_reference_pixels(len(ramp.data)),
         **ramp.extras,
     }
+
+
+def no_reference_pixels(count: int) -> Arrays:
+    """Empty reference pixels of ``count`` resultants: RAD wants them where there are none."""
+    extras: Arrays = {"amp33": np.empty((count, 0, 0), np.uint16)}
+    for side in ("left", "right", "top", "bottom"):
+        extras[f"border_ref_pix_{side}"] = np.empty((count, 0, 0), np.float32)
+        extras[f"dq_border_ref_pix_{side}"] = np.empty((0, 0), np.uint32)
+    return extras
 
 
 def _second_dq(arrays: Arrays, plane: str, rad: Generation) -> Arrays:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from aqueduct.core.step import Product
-from aqueduct.products import Catalog, Image, Mosaic, Ramp, Raw, Segmentation
+from aqueduct.products import Catalog, Image, Mosaic, Ramp, Raw, Segmentation, Wcs
 
 Generation = Literal["2.1.0", "2.2.0"]
 """Generation of the RAD schemas (``datamodels-<generation>``)."""
@@ -35,6 +35,7 @@ FORMATS: Final[dict[str, Format]] = {
     "wfi_science_raw": Format(Raw, "ScienceRawModel"),
     "ramp": Format(Ramp, "RampModel"),
     "wfi_image": Format(Image, "ImageModel"),
+    "wfi_wcs": Format(Wcs, "WfiWcsModel"),
     "wfi_mosaic": Format(Mosaic, "MosaicModel"),
     "segmentation_map": Format(Segmentation, "SegmentationMapModel", "image"),
     "mosaic_segmentation_map": Format(Segmentation, "MosaicSegmentationMapModel", "mosaic"),
@@ -77,3 +78,11 @@ def full_tag(name: str, generation: Generation) -> str:
     manifest = next(extension for extension in extensions if extension.extension_uri == uri)
     tags = (str(tag.tag_uri) for tag in manifest.tags)
     return next(tag for tag in tags if tag_name(tag) == name and "/reference_files/" not in tag)
+
+
+def generation_of(tag: str) -> Generation | None:
+    """The schema generation that a tag belongs to; None for older ones."""
+    if tag_name(tag) not in FORMATS:
+        return None
+    generations: tuple[Generation, ...] = get_args(Generation)
+    return next((each for each in generations if full_tag(tag_name(tag), each) == tag), None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,11 @@ from aqueduct.products.meta import Meta
 OWN = "aqueduct"
 """Key under ``roman.meta`` for what official schemas have no place for."""
 
+WCS_KEYS = ("wcs_l2", "wcs_l1")
+"""Keys under ``roman`` for a WCS that is no array's."""
+
 _END = (b"\n...\n", b"\n...\r\n")
+_END_LENGTH = len(b"\n...")
 _LONGEST = 1 << 26
 
 
@@ -62,7 +68,16 @@ def peek(path: str | Path) -> Header:
         from aqueduct.io.parquet import peek_catalog
 
         return peek_catalog(path)
-    tag, tree = _roman(path)
+    if path.suffix == ".fits":
+        from aqueduct.io.fits import peek_fits
+
+        return peek_fits(path)
+    return header_of(_yaml(path), path)
+
+
+def header_of(text: bytes, path: Path) -> Header:
+    """The header in the YAML text of the ASDF file ``path``."""
+    tag, tree = _roman(text, path)
     form = FORMATS.get(tag_name(tag))
     meta = tree.get("meta")
     if form is None or not isinstance(meta, dict):
@@ -76,20 +91,44 @@ def peek(path: str | Path) -> Header:
     return Header(form.product, form.model, tag, meta, recipe)
 
 
-def _roman(path: Path) -> tuple[str, dict[str, Any]]:
+def _roman(text: bytes, path: Path) -> tuple[str, dict[str, Any]]:
     """Tag and tree of the ``roman`` key, from the YAML text alone."""
+    with _corrupt(path):
+        loader, node = _roman_node(text, path)
+        return node.tag, loader.construct_mapping(node, deep=True)
+
+
+def array_nodes(text: bytes, path: Path) -> dict[str, dict[str, Any]]:
+    """What the YAML text says of the arrays right under ``roman``: source, type and shape."""
+    with _corrupt(path):
+        loader, node = _roman_node(text, path)
+        return {
+            key.value: loader.construct_mapping(value, deep=True)
+            for key, value in node.value
+            if "core/ndarray" in value.tag
+        }
+
+
+def _roman_node(text: bytes, path: Path) -> tuple[Any, Any]:
+    """A loader, and its node of the ``roman`` key."""
     import yaml
 
-    text = _yaml(path)
+    loader = _loader()(text)
+    for key, node in loader.get_single_node().value:
+        if key.value == "roman" and isinstance(node, yaml.MappingNode):
+            return loader, node
+    raise InputError("not a file from Roman", where=str(path))
+
+
+@contextmanager
+def _corrupt(path: Path) -> Iterator[None]:
+    """Turn what the YAML reader raises on a damaged text into an InputError."""
+    import yaml
+
     try:
-        loader = _loader()(text)
-        root = loader.get_single_node()
-        for key, node in root.value:
-            if key.value == "roman" and isinstance(node, yaml.MappingNode):
-                return node.tag, loader.construct_mapping(node, deep=True)
+        yield
     except (yaml.YAMLError, AttributeError, ValueError) as error:
         raise InputError(f"corrupt header: {error}", where=str(path), hint=DAMAGED) from error
-    raise InputError("not a file from Roman", where=str(path))
 
 
 def _yaml(path: Path) -> bytes:
@@ -104,9 +143,8 @@ def _yaml(path: Path) -> bytes:
             while len(text) < _LONGEST and (chunk := stream.read(1 << 16)):
                 start = max(len(text) - 8, 0)
                 text += chunk
-                for mark in _END:
-                    if (end := text.find(mark, start)) >= 0:
-                        return text[: end + 1]
+                if (end := end_of_tree(text, start)) is not None:
+                    return text[:end]
     except FileNotFoundError as error:
         raise InputError("no such file", where=str(path), hint=ABSENT) from error
     except OSError as error:
@@ -114,6 +152,12 @@ def _yaml(path: Path) -> bytes:
             f"can't be read: {error.strerror}", where=str(path), hint=ABSENT
         ) from error
     raise InputError("truncated in its header", where=str(path), hint=DAMAGED)
+
+
+def end_of_tree(text: bytes, start: int = 0) -> int | None:
+    """Where the YAML text at the beginning of a file ends, if that is in ``text``."""
+    ends = [place for mark in _END if (place := text.find(mark, start)) >= 0]
+    return min(ends) + _END_LENGTH if ends else None
 
 
 def _loader() -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aqueduct.core.errors import AqueductError, InputError
+from aqueduct.io.layout import mapped
 
 ABSENT = "check the path, and the folder it starts from"
 DAMAGED = "copy or make the file again; `aqueduct show` tells what can be read of it"
@@ -68,7 +69,7 @@ def array(value: Any, path: Path) -> NDArray[Any]:
         return values if values.flags.writeable else values.copy()
     start = np.frombuffer(source, np.uint8).ctypes.data
     offset = values.ctypes.data - start
-    return np.asarray(np.memmap(path, values.dtype, "c", offset, values.shape))
+    return mapped(path, values.dtype, offset, values.shape)
 
 
 def _mapping_under(values: Any) -> mmap.mmap | None:

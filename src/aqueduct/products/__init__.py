@@ -6,6 +6,7 @@ from aqueduct.products.catalog import Catalog, Segmentation
 from aqueduct.products.image import Image
 from aqueduct.products.mosaic import Mosaic
 from aqueduct.products.ramp import Ramp, Raw
+from aqueduct.products.wcs import Wcs
 from aqueduct.products.window import Window
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "Raw",
     "Segmentation",
     "SkyCell",
+    "Wcs",
     "Window",
 ]
