@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aqueduct.instrument.matables import ma_table
-from aqueduct.level2.ramp_fit import _final_fit, covariance
+from aqueduct.level2 import _likelihood
 from aqueduct.simulate.ramp_noise import RampNoise
 
 GAIN = 1.8
@@ -13,10 +13,12 @@ GAIN = 1.8
 def fitted(number: int, rate: float, read_noise: float) -> tuple[float, float]:
     """Variances that the ramp fit itself reports for a perfect ramp."""
     table = ma_table(number)
-    model = covariance(table.read_pattern, table.frame_time)
-    n, out = len(model.interval), np.empty(6, np.float32)
-    _final_fit(np.ones(n), np.ones(n), rate / GAIN, read_noise**2, model, np.zeros((6, n)), out)
-    return float(out[2]), float(out[3])
+    times = _likelihood.timing(table.read_pattern, table.frame_time)
+    ramp = np.float32(rate) * times.time[:, None]
+    state = _likelihood.states(np.zeros(ramp.shape, np.uint8), True)
+    known = (np.full(1, value, np.float32) for value in (GAIN, read_noise, rate))
+    planes = _likelihood.fit(ramp, state, *known, times)
+    return float(planes[2, 0]), float(planes[3, 0])
 
 
 @pytest.mark.parametrize("number", [3, 4])

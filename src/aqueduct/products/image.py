@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from aqueduct.core.step import Product
+from aqueduct.kernels.half import narrowed
 from aqueduct.products.meta import Exposure, Meta, exposure
-from aqueduct.products.window import SCIENCE_WINDOW, Window
+from aqueduct.products.window import BORDER, SCIENCE_WINDOW, Window
 
 Plane = NDArray[Any]
 
@@ -54,6 +55,9 @@ class Image(Product):
         Pixel (x, y) of the science area to ICRS degrees.
     extras : dict of str to ndarray
         Arrays carried along: ``amp33`` and the border reference pixels.
+    jumps : ndarray of int16, (any, 3), optional
+        Jumps left out of the fit: resultant, y, x, pixels of the science area; ordered by y,
+        x and resultant.
     """
 
     data: Plane
@@ -67,6 +71,8 @@ class Image(Product):
     window: Window = SCIENCE_WINDOW
     wcs: Any = None
     extras: dict[str, Plane] = field(default_factory=dict)
+    jumps: NDArray[np.int16] | None = None
+    _pasted: list[NDArray[np.int16]] = field(default_factory=list, repr=False)
 
     @property
     def exposure(self) -> Exposure:
@@ -86,8 +92,9 @@ class Image(Product):
 
     def rounded(self) -> Image:
         """The image as a file holds it: a step sees the same, whether one lies between or not."""
-        planes: dict[str, Any] = {name: _fitting(getattr(self, name), name) for name in PLANES}
-        return replace(self, **planes)
+        other = [name for name, kind in PLANES.items() if getattr(self, name).dtype != kind]
+        planes: dict[str, Any] = {name: _fitting(getattr(self, name), name) for name in other}
+        return replace(self, **planes) if planes else self
 
     def paste(self, block: Image, window: Window) -> None:
         """Fill in the part of ``block`` that lies in ``window`` and on the science area."""
@@ -95,13 +102,34 @@ class Image(Product):
         for name in PLANES:
             value = getattr(block, name)[part.within(block.window)]
             getattr(self, name)[part.within(self.window)] = _fitting(value, name)
+        if block.jumps is not None:
+            self._pasted.append(_inside(block.jumps, part))
+
+    def settled(self) -> Image:
+        """The image once all its blocks are pasted: what they list, in one order."""
+        if not self._pasted:
+            return self
+        return replace(self, jumps=in_order(np.concatenate(self._pasted)), _pasted=[])
 
     def cut(self, window: Window) -> Image:
         """The part of this image in ``window``."""
         window = window.overlap(self.window)
         part = window.within(self.window)
         planes = {name: getattr(self, name)[part] for name in PLANES}
-        return replace(self, **planes, window=window)
+        jumps = None if self.jumps is None else _inside(self.jumps, window)
+        return replace(self, **planes, window=window, jumps=jumps)
+
+
+def in_order(jumps: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Jumps (resultant, y, x), ordered by y, x and resultant."""
+    return jumps[np.lexsort((jumps[:, 0], jumps[:, 2], jumps[:, 1]))]
+
+
+def _inside(jumps: NDArray[np.int16], window: Window) -> NDArray[np.int16]:
+    """The jumps in ``window``, of the full frame."""
+    row, column = jumps[:, 1] + BORDER - window.row, jumps[:, 2] + BORDER - window.column
+    inside = (row >= 0) & (row < window.height) & (column >= 0) & (column < window.width)
+    return jumps[inside]
 
 
 def _fitting(value: Plane, name: str) -> Plane:
@@ -109,7 +137,4 @@ def _fitting(value: Plane, name: str) -> Plane:
     kind = np.dtype(PLANES[name])
     if value.dtype == kind:
         return value
-    if kind == np.float16:
-        largest = np.finfo(np.float16).max
-        value = np.clip(value, -largest, largest)
-    return value.astype(kind)
+    return narrowed(value) if kind == np.float16 else value.astype(kind)
