@@ -49,12 +49,13 @@ def test_without_offset_or_reference_read_values_stay() -> None:
 def test_resultant_flags_are_kept_and_mask_is_added() -> None:
     window = Window(0, 0, 4, 6)
     flags = np.zeros((2, 4, 6), np.uint8)
-    flags[1, 2, 3] = 8
+    flags[1, 2, 3], flags[0, 3, 3] = dq.DROPOUT, dq.DO_NOT_USE
     made = dq_init(raw(window, ABSENT, resultantdq=flags), mask(window), DqInitConfig())
     np.testing.assert_array_equal(made.groupdq, flags)
     assert not np.shares_memory(made.groupdq, flags)
     assert made.pixeldq[0, 0] == dq.DEAD
-    assert made.pixeldq.sum() == dq.DEAD
+    assert made.pixeldq[2, 3] == dq.DROPOUT
+    assert made.pixeldq.sum() == dq.DEAD + dq.DROPOUT
 
 
 @pytest.mark.parametrize("margin", [0, 2])

@@ -35,7 +35,11 @@ def references(seed: int = 1) -> dict:
     forward[1], forward[2] = 1, QUADRATIC
     # The series of the inverse; its remainder is below 0.1 DN at 10000 DN.
     inverse[1], inverse[2], inverse[3] = 1, -QUADRATIC, 2 * QUADRATIC**2
-    correction = rng.normal(0, 3, (32, 65536))
+    # Smooth, and an error for each bit of the converter: steps of a DN between neighbours.
+    code = np.arange(65536)
+    bits = (code[:, None] >> np.arange(16)) & 1
+    smooth = 5 * np.sin(code / 3000 + rng.uniform(0, 6, (32, 1)))
+    correction = smooth + rng.normal(0, 0.4, (32, 16)) @ bits.T
     return {
         "linearity": LinearityReference(coeffs=forward, dq=np.zeros(SHAPE, np.uint32)),
         "inverse_linearity": InverseLinearityReference(
@@ -113,6 +117,34 @@ def test_agrees_with_a_naive_version(integral: bool) -> None:
     np.testing.assert_allclose(made.data, naive(given, refs, integral), atol=2e-3)
     np.testing.assert_array_equal(given.data, before)
     np.testing.assert_array_equal(made.groupdq, given.groupdq)
+
+
+@pytest.mark.parametrize("level", [5_000.0, 20_000.0, 45_000.0])
+def test_few_nodes_give_what_all_reads_give(level: float) -> None:
+    """From sky to saturation: what is left is the rounding of the ramp's own type."""
+    refs = references()
+    inverse = refs["inverse_linearity"].coeffs
+    refs["linearity"] = replace(refs["linearity"], coeffs=np.zeros((7, *SHAPE), np.float32))
+    for power, value in enumerate((0.7, 1.001, 8e-7, 1.2e-12, 2.6e-18, 2.9e-24, 3e-29)):
+        refs["linearity"].coeffs[power] = value
+    refs["inverse_linearity"] = replace(refs["inverse_linearity"], coeffs=inverse[:3])
+    pixel = np.linspace(5_000, 6_000, SHAPE[0] * SHAPE[1]).reshape(SHAPE)
+    rate = (level - pixel) / PATTERN[-1][0]
+    means = np.array([np.mean(reads) for reads in PATTERN])
+    given = ramp(pixel + means[:, None, None] * rate)
+    made = linearity(given, **refs, config=LinearityConfig())
+    left = made.data - naive(given, refs, True)
+    assert np.all(np.abs(left) < 1e-3 + np.spacing(made.data) / 2)
+    assert np.abs(left.mean()) < 3e-4
+
+
+def test_reads_need_not_be_evenly_spaced() -> None:
+    pattern = [[1], [2, 4], [5, 6, 8, 13], [14, 15, 30], [31]]
+    pixel = np.linspace(4000, 5000, SHAPE[0] * SHAPE[1]).reshape(SHAPE)
+    charge = [np.array([pixel + 200 * read for read in reads]) for reads in pattern]
+    given = ramp([observed(each).mean(axis=0) for each in charge], pattern)
+    made = linearity(given, **references(), config=LinearityConfig(integral=False))
+    np.testing.assert_allclose(made.data, [each.mean(axis=0) for each in charge], atol=0.01)
 
 
 @pytest.mark.parametrize("which", ["linearity", "inverse_linearity"])

@@ -13,7 +13,7 @@ from aqueduct.core.step import step
 from aqueduct.core.threads import limited
 from aqueduct.products import Image, Ramp, Raw
 from aqueduct.products.references import FlatReference, MaskReference
-from aqueduct.products.window import FRAME, SCIENCE, WHOLE
+from aqueduct.products.window import BORDER, CHANNEL, FRAME, SCIENCE, WHOLE
 from aqueduct.run.blocks import bind, stream
 
 META = {
@@ -69,8 +69,15 @@ def rate(ramp: Ramp, flat: FlatReference, config: RateConfig) -> Image:
     """Make an image."""
     data = (ramp.data[1] - ramp.data[0]) * flat.data
     half = np.full(data.shape, 0.5, np.float32)
+    y, x = np.nonzero(ramp.pixeldq % 100_003 == 0)
+    places = (np.ones_like(y), y + ramp.window.row - BORDER, x + ramp.window.column - BORDER)
     return Image(
-        data, ramp.pixeldq, half, half, half, half, half, meta=ramp.meta, window=ramp.window
+        data,
+        ramp.pixeldq,
+        *(half,) * 5,
+        meta=ramp.meta,
+        window=ramp.window,
+        jumps=np.stack(places, axis=1).astype(np.int16),
     )
 
 
@@ -113,8 +120,10 @@ def test_blocks_equal_whole(frame: Raw, expected: NDArray[np.float32], threads: 
         image.dq, np.arange(FRAME * FRAME, dtype=np.uint32).reshape(FRAME, FRAME)[4:-4, 4:-4]
     )
     assert image.err.dtype == np.float16
+    y, x = np.nonzero(image.dq % 100_003 == 0)
+    np.testing.assert_array_equal(image.jumps, np.stack([np.ones_like(y), y, x], axis=1))
     assert max(heard) == 1.0
-    assert len(heard) == FRAME // 64
+    assert len(heard) == FRAME // CHANNEL
 
 
 def test_a_chain_may_end_in_a_ramp_and_go_on(frame: Raw, expected: NDArray[np.float32]) -> None:

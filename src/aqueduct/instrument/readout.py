@@ -28,6 +28,22 @@ def read_times(
 ) -> NDArray[np.float64]:
     """Seconds from the start of a frame to the reading of each pixel.
 
+    The sum of :func:`row_and_column_times`, whose parameters these are.
+
+    Returns
+    -------
+    ndarray of float64, (row, column)
+    """
+    of_row, of_column = row_and_column_times(detector, frame_time, rows, columns)
+    times: NDArray[np.float64] = of_row[:, None] + of_column
+    return times
+
+
+def row_and_column_times(
+    detector: str, frame_time: float, rows: slice, columns: slice
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The two terms of a pixel's reading time: that of its row, and that of its column.
+
     Parameters
     ----------
     detector : str
@@ -39,7 +55,8 @@ def read_times(
 
     Returns
     -------
-    ndarray of float64, (row, column)
+    row, column : ndarray of float64
+        Seconds.
     """
     row, column = np.arange(ROWS)[rows], np.arange(ROWS)[columns]
     if flips_columns(detector):
@@ -53,7 +70,5 @@ def read_times(
     # The clocks a frame has beyond the science pixels, spread over the excursions.
     excursion = 1.5 * (frame_time / PIXEL_CLOCK - last) / (_EXCURSIONS + 1)
     delay = excursion * np.minimum(row // _EXCURSION_ROWS, _EXCURSIONS)
-    clocks = place[None, :] + (ROW_CLOCKS * row + delay)[:, None]
-    longest = last + (_EXCURSIONS + 1) * excursion
-    times: NDArray[np.float64] = frame_time * clocks / longest
-    return times
+    second = frame_time / (last + (_EXCURSIONS + 1) * excursion)
+    return second * (ROW_CLOCKS * row + delay), np.asarray(second * place, np.float64)

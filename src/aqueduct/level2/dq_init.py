@@ -53,7 +53,9 @@ def dq_init(raw: Raw, mask: MaskReference, config: DqInitConfig) -> Ramp:
     return Ramp(
         data=decoded(raw),
         groupdq=np.zeros(shape, np.uint8) if given is None else given.astype(np.uint8),
-        pixeldq=mask.dq | _guide_window_flags(raw.meta, raw.window, config.expand_gw_flagging),
+        pixeldq=mask.dq
+        | _guide_window_flags(raw.meta, raw.window, config.expand_gw_flagging)
+        | _dropout_flags(given),
         meta=raw.meta,
         window=raw.window,
         extras=raw.extras,
@@ -73,6 +75,14 @@ def decoded(raw: Raw) -> NDArray[np.float32]:
 def encoding_offset(meta: Mapping[str, Any]) -> float:
     """``meta.instrument.data_encoding_offset`` in DN, 0 where the keyword is absent."""
     return float(meta["instrument"].get("data_encoding_offset") or 0)
+
+
+def _dropout_flags(given: NDArray[np.uint8] | None) -> NDArray[np.uint32] | np.uint32:
+    """DROPOUT where any resultant was lost."""
+    if given is None:
+        return np.uint32(0)
+    any_of = np.asarray(np.bitwise_or.reduce(given, axis=0), np.uint32)
+    return any_of & np.uint32(dq.DROPOUT)
 
 
 def _guide_window_flags(meta: Mapping[str, Any], window: Window, margin: int) -> NDArray[np.uint32]:

@@ -11,13 +11,16 @@ NO_FLAT_FIELD, f = 1. On request its error s_f is added to ``err``:
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from aqueduct.core import dq
 from aqueduct.core.config import StepConfig
 from aqueduct.core.step import step
+from aqueduct.kernels.half import widened
 from aqueduct.products import Image
 from aqueduct.products.references import FlatReference
 
@@ -47,15 +50,20 @@ def flat(image: Image, flat: FlatReference, config: FlatConfig) -> Image:
     """
     unknown = ~np.isfinite(flat.data) | (flat.data == 0) | ((flat.dq & dq.NO_FLAT_FIELD) != 0)
     response = np.where(unknown, np.float32(1), flat.data)
-    data, err = image.data / response, image.err / response
+    gain = np.float32(1) / response
+    data, err = image.data / response, _single(image.err) * gain
     if config.include_var_flat:
-        err = np.sqrt(err**2 + np.where(unknown, 0, data * flat.err / response) ** 2)
+        err = np.sqrt(err**2 + np.where(unknown, 0, data * flat.err * gain) ** 2)
     return replace(
         image,
         data=data,
         dq=image.dq | flat.dq | unknown * np.uint32(dq.NO_FLAT_FIELD),
         err=err,
-        var_poisson=image.var_poisson / response**2,
-        var_rnoise=image.var_rnoise / response**2,
-        dumo=image.dumo / response,
+        var_poisson=_single(image.var_poisson) * gain**2,
+        var_rnoise=_single(image.var_rnoise) * gain**2,
+        dumo=_single(image.dumo) * gain,
     )
+
+
+def _single(plane: NDArray[Any]) -> NDArray[np.float32]:
+    return widened(plane) if plane.dtype == np.float16 else plane

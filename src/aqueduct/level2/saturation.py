@@ -70,8 +70,9 @@ def saturation(ramp: Ramp, saturation: SaturationReference, config: SaturationCo
     groupdq = _over_threshold(
         np.ascontiguousarray(ramp.data), np.ascontiguousarray(ramp.groupdq), threshold
     )
-    groupdq |= _grown(groupdq & np.uint8(dq.SATURATED), config.grow)
-    rows, columns = np.nonzero(groupdq[-1] & dq.SATURATED)
+    if config.grow:
+        groupdq |= _grown(groupdq & np.uint8(dq.SATURATED), config.grow)
+    rows, columns = np.nonzero((groupdq[-1] & dq.SATURATED) != 0)
     if rows.size:
         reads = ramp.exposure.read_pattern
         ramps = (slice(None), rows, columns)
@@ -131,13 +132,21 @@ def _over_threshold(
     """``groupdq`` with the flags of rule 1."""
     resultants, rows, columns = data.shape
     flags = groupdq.copy()
+    saturated = np.zeros(columns, np.uint8)
     for row in range(rows):
-        saturated = np.zeros(columns, np.uint8)
+        saturated.fill(0)
         for i in range(resultants):
-            for column in range(columns):
-                value = data[i, row, column]
-                if value >= threshold[row, column] or flags[i, row, column] & dq.SATURATED:
-                    saturated[column] = dq.SATURATED
-                floor = dq.AD_FLOOR | dq.DO_NOT_USE if value <= 0 else 0
-                flags[i, row, column] |= saturated[column] | np.uint8(floor)
+            _flag_row(data[i, row], threshold[row], flags[i, row], saturated)
     return flags
+
+
+@jit
+def _flag_row(
+    data: NDArray[np.float32], threshold: NDArray[np.float32], flags: Flags, saturated: Flags
+) -> None:
+    """Rule 1 for a row of one resultant; ``saturated`` is carried on to the next."""
+    bit, floor, none = np.uint8(dq.SATURATED), np.uint8(dq.AD_FLOOR | dq.DO_NOT_USE), np.uint8(0)
+    for c in range(data.size):
+        saturated[c] |= (flags[c] & bit) | (bit if data[c] >= threshold[c] else none)
+    for c in range(data.size):
+        flags[c] |= saturated[c] | (floor if data[c] <= 0 else none)

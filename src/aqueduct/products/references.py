@@ -31,15 +31,13 @@ class FileReference(Reference):
 
 def cut(reference: AnyReference, window: Window) -> AnyReference:
     """``reference`` with every full-frame array cut to ``window``."""
-    parts: dict[str, Any] = {}
-    for entry in fields(reference):
-        value = getattr(reference, entry.name)
-        if isinstance(value, np.ndarray) and value.shape[-2:] in (
-            (FRAME, FRAME),
-            (SCIENCE, SCIENCE),
-        ):
-            parts[entry.name] = cut_array(value, window)
-    return replace(reference, **parts)
+    parts: dict[str, Any] = {
+        entry.name: cut_array(value, window)
+        for entry in fields(reference)
+        if isinstance(value := getattr(reference, entry.name), np.ndarray)
+        and value.shape[-2:] in ((FRAME, FRAME), (SCIENCE, SCIENCE))
+    }
+    return replace(reference, **parts) if parts else reference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +106,7 @@ class RefpixReference(FileReference):
     """Weights of the reference pixels for each frequency and channel (Rauscher et al. 2022).
 
     ``gamma`` (left columns), ``zeta`` (right columns), ``alpha`` (reference amplifier):
-    complex128 (32, 286721).
+    complex (32, 286721), complex64 as loaded.
     """
 
     reftype: ClassVar[str] = "refpix"
@@ -216,3 +214,54 @@ class AstrometricReference(FileReference):
     magnitude: Frame
     pmra_error: Frame | None = None
     pmdec_error: Frame | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttitudeReference(FileReference):
+    """Telemetry of the attitude control, not selected by CRDS.
+
+    ``time`` (n,), ``fgs_time`` (m,): MJD UTC, ascending. ``to_body`` (n, 4): quaternions, scalar
+    last, from J2000 to the body; ``to_fgs`` (m, 4): from there to the fine guidance sensor.
+    """
+
+    reftype: ClassVar[str] = "attitude"
+    time: Frame
+    to_body: Frame
+    fgs_time: Frame
+    to_fgs: Frame
+
+
+@dataclass(frozen=True)
+class PastExposure:
+    """An earlier calibrated exposure of a detector.
+
+    ``rate`` DN/s and ``dq`` uint32 of the science area (4088, 4088); ``end`` UTC, MJD;
+    ``seconds`` exposed.
+    """
+
+    name: str
+    rate: Frame
+    dq: Frame
+    end: float
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryReference(FileReference):
+    """Earlier exposures of one detector, not selected by CRDS."""
+
+    reftype: ClassVar[str] = "history"
+    exposures: tuple[PastExposure, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionsReference(FileReference):
+    """Areas that a user wants flagged, not selected by CRDS.
+
+    ``regions``: astropy ``regions``, on the sky or in 0-based pixels of the science area, each
+    with the detectors it is for (none: all). ``mask``: bool (4088, 4088), or None.
+    """
+
+    reftype: ClassVar[str] = "regions"
+    regions: tuple[tuple[Any, frozenset[str]], ...] = ()
+    mask: Frame | None = None
