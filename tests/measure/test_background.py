@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aqueduct.core.threads import limited
-from aqueduct.measure.background import CLIP, background, clipped
+from aqueduct.measure.background import CLIP, ascending, background, clipped
 
 
 def naive(values, clip):
@@ -60,3 +60,23 @@ def test_an_image_smaller_than_a_box_and_one_thread_are_no_exception():
     with limited(1):
         assert np.array_equal(background(data, mask, 64).level, whole.level)
     assert whole.level.shape == data.shape
+
+
+def test_a_quarter_of_the_pixels_gives_the_same_level_within_its_error():
+    data = np.random.default_rng(3).normal(5, 1, (512, 512)).astype(np.float32)
+    mask = np.zeros(data.shape, bool)
+    whole, first = (background(data, mask, 128, stride) for stride in (1, 2))
+    assert first.level == pytest.approx(whole.level, abs=0.15)
+    assert not np.array_equal(first.level, whole.level)
+    assert np.array_equal(whole.band(100, 130), whole.level[100:130])
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3000), st.floats(0, 3))
+def test_values_are_sorted_whatever_their_distribution(seed, size, power):
+    rng = np.random.default_rng(seed)
+    values = (rng.standard_t(1, size) ** 3 * 10**power).astype(np.float32)
+    values[rng.random(size) < 0.2] = 7
+    expected = np.sort(values)
+    ascending(values)
+    assert np.array_equal(values, expected)

@@ -9,6 +9,7 @@ from aqueduct.measure.detection import (
     DetectionConfig,
     gaussian,
     grown,
+    islands,
     matched,
     segments,
     significance,
@@ -132,3 +133,15 @@ def test_stars_are_found_to_the_limit_and_threads_change_nothing(stars):
     depth = stars["flux"] * np.sqrt((template**2).sum()) / 0.05
     assert (away[depth > 10] < 1).mean() > 0.99
     assert labels.max() < 1.01 * len(stars["x"]) + 3
+
+
+def test_islands_are_the_segments_before_they_are_parted(stars):
+    snr = significance([(stars["data"], stars["sky"], whole(stars["data"]))], [gaussian(1.4)])
+    config = DetectionConfig(minimum_area=1)
+    found = segments(snr, ones(snr), whole(snr), config) > 0
+    marked = islands(snr, config)
+    # A blended peak below the threshold is part of an island, and no source.
+    assert not (found & ~marked).any()
+    assert (marked & ~found).mean() < 1e-3
+    connected, _ = label(snr > config.extent, np.ones((3, 3)))
+    assert np.array_equal(marked, np.isin(connected, np.unique(connected[snr >= config.threshold])))

@@ -116,3 +116,12 @@ def test_threads_change_nothing():
     with limited(1):
         one = moments(field, boxes(labels))
     assert np.array_equal(many.xx, one.xx)
+
+
+def test_a_half_light_radius_below_the_least_is_not_looked_for():
+    field = galaxy(a=4, b=4)
+    place, wide = (np.array([41.3]), np.array([38.6])), np.array([30.0])
+    total = elliptical(field, OWN, *place, wide, wide, wide * 0).flux[:, 0]
+    free = half_light(field, OWN, *place, total, wide)[0]
+    assert half_light(field, OWN, *place, total, wide, least=6.0)[0] == 6
+    assert half_light(field, OWN, *place, total, wide, least=2.0)[0] == free

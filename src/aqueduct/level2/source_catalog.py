@@ -1,6 +1,7 @@
 """Sources of one calibrated exposure.
 
-1. Background on a mesh, then again with the sources found on it masked.
+1. Background on a mesh, first of every second row and column, then of every pixel with the
+   islands of significance found on it masked.
 2. Detection with the ePSF as template, against the noise of the sky alone::
 
        variance of the sky = var_rnoise + background of var_poisson
@@ -17,14 +18,15 @@ on the image; ``meta.aperture_photometry`` holds what was found.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field as Parameter
 
 from aqueduct.core.dq import DO_NOT_USE
 from aqueduct.core.errors import InputError, ReferenceError
 from aqueduct.core.step import step
+from aqueduct.core.threads import bands, over
 from aqueduct.geometry.wcs import PixelMap
 from aqueduct.measure import (
+    Background,
     DetectionConfig,
     Field,
     Noise,
@@ -32,10 +34,12 @@ from aqueduct.measure import (
     background,
     fit_psf,
     grown,
+    islands,
     segments,
     significance,
 )
 from aqueduct.measure import sources as measure
+from aqueduct.measure.background import Mask, Plane
 from aqueduct.products import Catalog, Image, Segmentation
 from aqueduct.products.columns import APERTURES
 from aqueduct.products.meta import Meta, updated
@@ -59,6 +63,11 @@ _IMAGE_ONLY = frozenset(
         "wcs_fit_results",
     )
 )
+_FIRST_LOOK = 2
+"""Step between the pixels of a first background: it need only show where the sources are."""
+_FAINT_LOOK = 4
+"""The same for the variance, which varies less from pixel to pixel than the data."""
+_BAND = 64
 _PHASES = (-0.375, -0.125, 0.125, 0.375)
 
 
@@ -119,7 +128,7 @@ def source_catalog(
     meta = _meta(image, fractions, noise)
     return (
         Catalog(measure.table(columns, "image", psf=True), meta, "image"),
-        Segmentation(field.labels.astype(np.uint32), meta, "image", image.wcs),
+        Segmentation(field.labels.view(np.uint32), meta, "image", image.wcs),
     )
 
 
@@ -155,29 +164,73 @@ def _encircled(image: Image, apcorr: ApcorrReference) -> dict[str, float]:
     return dict(zip(APERTURES, found.tolist(), strict=True))
 
 
-def _found(
-    image: Image, model: Epsf, config: SourceCatalogConfig
-) -> tuple[Field, NDArray[np.float32]]:
+def _found(image: Image, model: Epsf, config: SourceCatalogConfig) -> tuple[Field, Plane]:
     """The background-subtracted field with its segments, and the variance of its sky."""
-    data, err, rnoise, poisson = (
-        np.asarray(plane, np.float32)
-        for plane in (image.data, image.err, image.var_rnoise, image.var_poisson)
-    )
-    mask = (image.dq & DO_NOT_USE).astype(bool) | ~np.isfinite(data) | ~(err > 0)
-    quiet = rnoise + np.maximum(background(poisson, mask, config.box).level, 0)
-    mask |= ~(quiet > 0)
-    first = data - background(data, mask, config.box).level
+    data = np.asarray(image.data, np.float32)
+    variance, quiet, mask = _noises(image, data, config)
     template = _template(model)
-    # A segment may reach across a masked pixel, whatever that holds.
-    noise = np.where(mask, 1, err / np.sqrt(np.where(mask, 1, quiet))).astype(np.float32)
-    labels = segments(significance([(first, quiet, mask)], [template]), noise, mask, config)
-    level = background(data, mask | grown(labels, config.grow), config.box).level
-    data = data - level
-    labels = segments(significance([(data, quiet, mask)], [template]), noise, mask, config)
-    return Field(data, err * err, mask, labels), quiet
+    flat = np.empty_like(data)
+    layer = (flat, quiet, mask)
+    _less(data, background(data, mask, config.box, stride=_FIRST_LOOK), flat)
+    near = grown(islands(significance([layer], [_outer(template)]), config), config.grow)
+    near |= mask
+    _less(data, background(data, near, config.box), flat)
+    snr = significance([layer], [template])
+    return Field(flat, variance, mask, segments(snr, _excess(variance, quiet), mask, config)), quiet
 
 
-def _template(model: Epsf) -> NDArray[np.float32]:
+def _noises(image: Image, data: Plane, config: SourceCatalogConfig) -> tuple[Plane, Plane, Mask]:
+    """Variance of a pixel with its sources and without, 1 where masked, and the mask."""
+    variance, quiet = np.empty_like(data), np.empty_like(data)
+    mask = np.empty(data.shape, np.bool_)
+
+    def whole(limits: tuple[int, int]) -> None:
+        rows = slice(*limits)
+        err = np.asarray(image.err[rows], np.float32)
+        mask[rows] = ((image.dq[rows] & DO_NOT_USE) != 0) | ~np.isfinite(data[rows]) | ~(err > 0)
+        np.multiply(err, err, out=variance[rows])
+        quiet[rows] = image.var_poisson[rows]
+
+    over(whole, bands(len(data), _BAND))
+    level = background(quiet, mask, config.box, stride=_FAINT_LOOK)
+
+    def alone(limits: tuple[int, int]) -> None:
+        rows = slice(*limits)
+        np.maximum(level.band(*limits), 0, out=quiet[rows])
+        quiet[rows] += np.asarray(image.var_rnoise[rows], np.float32)
+        mask[rows] |= ~(quiet[rows] > 0)
+        # A segment may reach across a masked pixel, whatever that holds.
+        variance[rows][mask[rows]] = 1
+        quiet[rows][mask[rows]] = 1
+
+    over(alone, bands(len(data), _BAND))
+    return variance, quiet, mask
+
+
+def _less(data: Plane, level: Background, out: Plane) -> None:
+    """``data`` less its background."""
+
+    def band(limits: tuple[int, int]) -> None:
+        rows = slice(*limits)
+        np.subtract(data[rows], level.band(*limits), out=out[rows])
+
+    over(band, bands(len(data), _BAND))
+
+
+def _excess(variance: Plane, quiet: Plane) -> Plane:
+    """Standard deviation of a pixel with its sources over that without."""
+    out = np.empty_like(quiet)
+
+    def band(limits: tuple[int, int]) -> None:
+        rows = slice(*limits)
+        np.divide(variance[rows], quiet[rows], out=out[rows])
+        np.sqrt(out[rows], out=out[rows])
+
+    over(band, bands(len(out), _BAND))
+    return out
+
+
+def _template(model: Epsf) -> Plane:
     """The ePSF of the detector's middle, averaged over where in a pixel a star may lie."""
     middle = float(np.mean([model.pixel_x.min(), model.pixel_x.max()]))
     stamp = model.at(middle, float(np.mean([model.pixel_y.min(), model.pixel_y.max()])))
@@ -192,6 +245,12 @@ def _template(model: Epsf) -> NDArray[np.float32]:
         for i in axis
     ]
     return np.asarray(values, np.float32)
+
+
+def _outer(template: Plane) -> Plane:
+    """The outer product closest to a template: 1 % less deep (F213), and three times faster."""
+    down, sizes, across = np.linalg.svd(template.astype(np.float64))
+    return np.asarray(sizes[0] * np.outer(down[:, 0], across[0]), np.float32)
 
 
 def _meta(image: Image, fractions: dict[str, float], noise: Noise) -> Meta:

@@ -9,7 +9,14 @@ from aqueduct.measure.apertures import (
     noise,
 )
 from aqueduct.measure.background import Background, background
-from aqueduct.measure.detection import DetectionConfig, gaussian, grown, segments, significance
+from aqueduct.measure.detection import (
+    DetectionConfig,
+    gaussian,
+    grown,
+    islands,
+    segments,
+    significance,
+)
 from aqueduct.measure.psf_photometry import Fits, PsfConfig, fit_psf
 
 __all__ = [
@@ -26,6 +33,7 @@ __all__ = [
     "fit_psf",
     "gaussian",
     "grown",
+    "islands",
     "noise",
     "segments",
     "significance",

@@ -3,9 +3,8 @@
     F     = sum_i f_i d_i                              f_i: share of pixel i in the aperture
     var F = c^2 sum_i f_i^2 v_i + (g^2 - c^2) A v_sky
 
-f_i is exact: the pixel's square, mapped to where the aperture is the unit circle, is a
-polygon, and the area it shares with the circle is a sum over its edges. A pixel that
-can't be used is replaced by the one opposite about the centre.
+f_i is exact (:mod:`aqueduct.measure.overlap`). A pixel that can't be used is replaced by the
+one opposite about the centre.
 
 v_i is the variance of a pixel by itself. g is how much more apertures of the same area A
 scatter than v_i says, measured where no source is. On resampled images neighbours share
@@ -28,10 +27,11 @@ from aqueduct.core.threads import bands, over
 from aqueduct.kernels.compile import jit
 from aqueduct.measure.background import CLIP, Mask, Plane, clipped
 from aqueduct.measure.detection import Labels
+from aqueduct.measure.overlap import share_within
 
 Vector = NDArray[np.float64]
 
-_SHARE: Final = 64
+_SHARE: Final = 256
 """Sources handed to one thread at a time."""
 _EMPTY: Final = 3000
 """Empty apertures tried, about."""
@@ -231,7 +231,7 @@ def usable(mask: Mask, labels: Labels, own: int, row: int, column: int) -> bool:
 
 
 @jit
-def pixel(
+def opposite(
     data: Plane,
     variance: Plane,
     mask: Mask,
@@ -241,14 +241,12 @@ def pixel(
     column: int,
     x: float,
     y: float,
-) -> tuple[float, float, bool]:
-    """Value and variance of a pixel, or of the one opposite about (x, y); whether it is itself."""
-    if usable(mask, labels, own, row, column):
-        return float(data[row, column]), float(variance[row, column]), True
+) -> tuple[float, float]:
+    """Value and variance of the pixel opposite about (x, y); 0 if that is not usable either."""
     row, column = int(np.rint(2 * y - row)), int(np.rint(2 * x - column))
     if usable(mask, labels, own, row, column):
-        return float(data[row, column]), float(variance[row, column]), False
-    return 0.0, 0.0, False
+        return float(data[row, column]), float(variance[row, column])
+    return 0.0, 0.0
 
 
 @jit
@@ -273,76 +271,49 @@ def _add(
             flux[k], noise[k] = np.nan, np.nan
             continue
         m0, m1, m2, m3 = shape[k]
-        # Half extents of a pixel, then of the largest aperture, in the other's frame.
-        reach = np.hypot(0.5 * (abs(m0) + abs(m1)), 0.5 * (abs(m2) + abs(m3)))
+        # Half a pixel's diagonal where the aperture is a circle.
+        reach = np.sqrt(0.25 * ((abs(m0) + abs(m1)) ** 2 + (abs(m2) + abs(m3)) ** 2))
         area = abs(m0 * m3 - m1 * m2)
-        widest = radii[k].max()
-        aside = widest * np.hypot(m1, m3) / area + 0.5
-        up = widest * np.hypot(m0, m2) / area + 0.5
-        for row in range(int(np.ceil(y[k] - up)), int(np.floor(y[k] + up)) + 1):
-            for column in range(int(np.ceil(x[k] - aside)), int(np.floor(x[k] + aside)) + 1):
-                dx, dy = column - x[k], row - y[k]
-                u, v = m0 * dx + m1 * dy, m2 * dx + m3 * dy
-                away = np.hypot(u, v)
-                if away - reach >= widest:
-                    continue
-                d, w, itself = pixel(data, variance, mask, labels, own[k], row, column, x[k], y[k])
-                for n in range(radii.shape[1]):
-                    radius = radii[k, n]
-                    if away - reach >= radius:
-                        continue
+        for n in range(radii.shape[1]):
+            radius = radii[k, n]
+            up = (radius + reach) * np.hypot(m0, m2) / area
+            f = v = gone = 0.0
+            for row in range(int(np.ceil(y[k] - up)), int(np.floor(y[k] + up)) + 1):
+                dy = row - y[k]
+                start, stop = _run(m0, m1, m2, m3, dy, radius + reach, x[k])
+                whole, edge = _run(m0, m1, m2, m3, dy, radius - reach, x[k])
+                for column in range(start, stop):
+                    itself = usable(mask, labels, own[k], row, column)
+                    if itself:
+                        d, w = float(data[row, column]), float(variance[row, column])
+                    else:
+                        d, w = opposite(
+                            data, variance, mask, labels, own[k], row, column, x[k], y[k]
+                        )
                     share = 1.0
-                    if away + reach > radius:
-                        share = _share(u, v, m0, m1, m2, m3, area, radius)
-                    flux[k, n] += share * d
-                    noise[k, n] += share * share * w
+                    if column < whole or column >= edge:
+                        dx = column - x[k]
+                        share = share_within(
+                            m0 * dx + m1 * dy, m2 * dx + m3 * dy, m0, m1, m2, m3, area, radius
+                        )
+                    f += share * d
+                    v += share * share * w
                     if not itself:
-                        lost[k, n] += share
+                        gone += share
+            flux[k, n], noise[k, n], lost[k, n] = f, v, gone
 
 
 @jit
-def _share(
-    u: float, v: float, m0: float, m1: float, m2: float, m3: float, area: float, radius: float
-) -> float:
-    """Share of a pixel, centred on (u, v) after its map, within the circle of ``radius``."""
-    s, t = 1.0 / radius, 0.5 / radius
-    u, v = u * s, v * s
-    pu, pv, qu, qv = (m0 + m1) * t, (m2 + m3) * t, (m0 - m1) * t, (m2 - m3) * t
-    total = (
-        _sector(u - pu, v - pv, u + qu, v + qv)
-        + _sector(u + qu, v + qv, u + pu, v + pv)
-        + _sector(u + pu, v + pv, u - qu, v - qv)
-        + _sector(u - qu, v - qv, u - pu, v - pv)
-    )
-    return abs(total) / (area * s * s)
-
-
-@jit
-def _sector(x1: float, y1: float, x2: float, y2: float) -> float:
-    """Signed area shared by the unit circle and the triangle of the origin and two points."""
-    dx, dy = x2 - x1, y2 - y1
-    a, b, c = dx * dx + dy * dy, x1 * dx + y1 * dy, x1 * x1 + y1 * y1 - 1.0
-    root = b * b - a * c
-    if a == 0.0 or root <= 0.0:
-        return _angle(x1, y1, x2, y2)
+def _run(
+    m0: float, m1: float, m2: float, m3: float, dy: float, radius: float, x: float
+) -> tuple[int, int]:
+    """First and last + 1 column whose centre lies within ``radius``, on the row at ``dy``."""
+    a, b = m0 * m0 + m2 * m2, (m0 * m1 + m2 * m3) * dy
+    root = b * b - a * ((m1 * m1 + m3 * m3) * dy * dy - radius * radius)
+    if radius <= 0.0 or root <= 0.0:
+        return 0, 0
     root = math.sqrt(root)
-    enter, leave = max((-b - root) / a, 0.0), min((-b + root) / a, 1.0)
-    if enter >= leave:
-        return _angle(x1, y1, x2, y2)
-    xa, ya = x1 + enter * dx, y1 + enter * dy
-    xb, yb = x1 + leave * dx, y1 + leave * dy
-    total = 0.5 * (xa * yb - xb * ya)
-    if enter > 0.0:
-        total += _angle(x1, y1, xa, ya)
-    if leave < 1.0:
-        total += _angle(xb, yb, x2, y2)
-    return total
-
-
-@jit
-def _angle(x1: float, y1: float, x2: float, y2: float) -> float:
-    """Half the angle between two directions: the area of their sector of the unit circle."""
-    return 0.5 * math.atan2(x1 * y2 - x2 * y1, x1 * x2 + y1 * y2)
+    return math.ceil(x - (b + root) / a), math.floor(x + (root - b) / a) + 1
 
 
 @jit
@@ -364,13 +335,18 @@ def _rings(
             continue
         found = 0
         low, high = max(int(np.ceil(y[k] - outer)), 0), int(np.floor(y[k] + outer))
-        left, right = max(int(np.ceil(x[k] - outer)), 0), int(np.floor(x[k] + outer))
         for row in range(low, min(high, data.shape[0] - 1) + 1):
-            for column in range(left, min(right, data.shape[1] - 1) + 1):
-                away = np.hypot(column - x[k], row - y[k])
-                if inner <= away < outer and not mask[row, column] and labels[row, column] == 0:
+            square = (row - y[k]) ** 2
+            wide, hole = np.sqrt(outer * outer - square), np.sqrt(max(inner * inner - square, 0.0))
+            left, right = max(int(np.floor(x[k] - wide)) + 1, 0), int(np.ceil(x[k] + wide))
+            # The columns on either side of the hole; where there is none, all to its left.
+            end, begin = int(np.floor(x[k] - hole)) + 1, int(np.ceil(x[k] + hole))
+            if square >= inner * inner:
+                end = begin = right
+            for start, stop in ((left, end), (max(begin, 0), right)):
+                for column in range(start, min(stop, data.shape[1])):
                     values[found] = data[row, column]
-                    found += 1
+                    found += (not mask[row, column]) & (labels[row, column] == 0)
         if found >= 3:
             middle, _, spread, left_over = clipped(values[:found], CLIP)
             out[0, k], out[1, k] = middle, np.sqrt(0.5 * np.pi / left_over) * spread

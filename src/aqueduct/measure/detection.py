@@ -43,8 +43,13 @@ Labels = NDArray[np.int32]
 Layer = tuple[Plane, Plane, Mask]
 """Data, variance and mask of one image."""
 
-_BAND: Final = 64
+Marks = NDArray[np.int8] | Labels
+Order = NDArray[np.uint64]
+"""Places in a flat image."""
+
+_BAND: Final = 32
 _STRIDE: Final = 4
+_WAITING: Final = -1
 
 
 class DetectionConfig(StepConfig):
@@ -115,26 +120,17 @@ def matched(
     data: Plane, variance: Plane, mask: Mask, template: NDArray[np.float32]
 ) -> tuple[Plane, Plane]:
     """S before it is normalised, and the square of its denominator."""
-    weight = np.zeros_like(data)
-    signal = np.zeros_like(data)
-    filtered, depth = np.zeros_like(data), np.zeros_like(data)
-    pieces = bands(len(data), _BAND)
-
-    def weigh(limits: tuple[int, int]) -> None:
-        rows = slice(*limits)
-        good = ~mask[rows] & (variance[rows] > 0)
-        np.divide(1.0, variance[rows], out=weight[rows], where=good)
-        np.multiply(weight[rows], data[rows], out=signal[rows], where=good)
-
-    over(weigh, pieces)
+    filtered, depth = np.empty_like(data), np.empty_like(data)
     column, row = _factors(template)
-    if column is None:
-        over(lambda limits: _correlate(signal, weight, template, filtered, depth, *limits), pieces)
-    else:
-        over(
-            lambda limits: _correlate_rows(signal, weight, column, row, filtered, depth, *limits),
-            pieces,
-        )
+    square = template * template
+    over(
+        lambda limits: (
+            _filter(data, variance, mask, template, square, filtered, depth, *limits)
+            if column is None
+            else _filter_factors(data, variance, mask, column, row, filtered, depth, *limits)
+        ),
+        bands(len(data), _BAND),
+    )
     return filtered, depth
 
 
@@ -150,9 +146,10 @@ def _factors(template: NDArray[np.float32]) -> tuple[Any, Any]:
 
 
 @jit
-def _correlate_rows(
-    signal: Plane,
-    weight: Plane,
+def _filter_factors(
+    data: Plane,
+    variance: Plane,
+    mask: Mask,
     along_column: NDArray[np.float32],
     along_row: NDArray[np.float32],
     filtered: Plane,
@@ -160,52 +157,90 @@ def _correlate_rows(
     first: int,
     last: int,
 ) -> None:
-    """:func:`_correlate` for a template that is an outer product."""
-    height, width = signal.shape
+    """:func:`_filter` for a template that is an outer product."""
+    height, width = data.shape
     up, aside = len(along_column) // 2, len(along_row) // 2
+    top = max(first - up, 0)
+    signal, weight = _weighed(data, variance, mask, top, min(last + up, height))
+    one, other = np.empty(width, np.float32), np.empty(width, np.float32)
     for row in range(first, last):
-        one, other = np.zeros(width, np.float32), np.zeros(width, np.float32)
+        one[:], other[:], filtered[row], depth[row] = 0, 0, 0, 0
         for i in range(max(-up, -row), min(up, height - 1 - row) + 1):
-            k = along_column[up + i]
-            square = k * k
-            for column in range(width):
-                one[column] += k * signal[row + i, column]
-                other[column] += square * weight[row + i, column]
-        for j in range(-aside, aside + 1):
-            k = along_row[aside + j]
-            square = k * k
-            for column in range(max(-j, 0), width - max(j, 0)):
-                filtered[row, column] += k * one[column + j]
-                depth[row, column] += square * other[column + j]
-        for column in range(width):
-            if depth[row, column] > 0:
-                filtered[row, column] /= np.sqrt(depth[row, column])
+            k, place = along_column[up + i], row + i - top
+            _add(one, signal[place], k, other, weight[place], k * k)
+        for j in range(max(-aside, 1 - width), min(aside, width - 1) + 1):
+            k, start, there, size = along_row[aside + j], max(-j, 0), max(j, 0), width - abs(j)
+            _add(
+                filtered[row, start : start + size], one[there : there + size], k,
+                depth[row, start : start + size], other[there : there + size], k * k,
+            )  # fmt: skip
+        _divide(filtered[row], depth[row])
 
 
 @jit
-def _correlate(
-    signal: Plane,
-    weight: Plane,
+def _filter(
+    data: Plane,
+    variance: Plane,
+    mask: Mask,
     template: Plane,
+    square: Plane,
     filtered: Plane,
     depth: Plane,
     first: int,
     last: int,
 ) -> None:
     """Rows ``first`` to ``last`` of S, and of sum(K^2 w)."""
-    height, width = signal.shape
+    height, width = data.shape
     up, aside = template.shape[0] // 2, template.shape[1] // 2
+    top = max(first - up, 0)
+    signal, weight = _weighed(data, variance, mask, top, min(last + up, height))
     for row in range(first, last):
+        filtered[row], depth[row] = 0, 0
         for i in range(max(-up, -row), min(up, height - 1 - row) + 1):
-            for j in range(-aside, aside + 1):
-                k = template[up + i, aside + j]
-                square = k * k
-                for column in range(max(-j, 0), width - max(j, 0)):
-                    filtered[row, column] += k * signal[row + i, column + j]
-                    depth[row, column] += square * weight[row + i, column + j]
-        for column in range(width):
-            if depth[row, column] > 0:
-                filtered[row, column] /= np.sqrt(depth[row, column])
+            for j in range(max(-aside, 1 - width), min(aside, width - 1) + 1):
+                start, there, size = max(-j, 0), max(j, 0), width - abs(j)
+                _add(
+                    filtered[row, start : start + size],
+                    signal[row + i - top, there : there + size],
+                    template[up + i, aside + j],
+                    depth[row, start : start + size],
+                    weight[row + i - top, there : there + size],
+                    square[up + i, aside + j],
+                )
+        _divide(filtered[row], depth[row])
+
+
+@jit
+def _weighed(
+    data: Plane, variance: Plane, mask: Mask, start: int, stop: int
+) -> tuple[Plane, Plane]:
+    """Products w d and weights w of rows ``start`` to ``stop``."""
+    signal = np.empty((stop - start, data.shape[1]), np.float32)
+    weight = np.empty_like(signal)
+    for row in range(start, stop):
+        values, noise, hidden = data[row], variance[row], mask[row]
+        light, heavy = signal[row - start], weight[row - start]
+        for column in range(len(values)):
+            good = (not hidden[column]) & (noise[column] > 0)
+            w = np.float32(1) / noise[column]
+            heavy[column] = w if good else np.float32(0)
+            light[column] = w * values[column] if good else np.float32(0)
+    return signal, weight
+
+
+@jit
+def _add(one: Plane, signal: Plane, k: float, other: Plane, weight: Plane, square: float) -> None:
+    for column in range(len(one)):
+        one[column] += k * signal[column]
+        other[column] += square * weight[column]
+
+
+@jit
+def _divide(filtered: Plane, depth: Plane) -> None:
+    for column in range(len(depth)):
+        good = depth[column] > 0
+        root = np.sqrt(depth[column] if good else np.float32(1))
+        filtered[column] = filtered[column] / root if good else np.float32(0)
 
 
 def segments(snr: Plane, noise: Plane, mask: Mask, config: DetectionConfig) -> Labels:
@@ -225,32 +260,118 @@ def segments(snr: Plane, noise: Plane, mask: Mask, config: DetectionConfig) -> L
     ndarray of int32, (row, column)
         1, 2, ... in the order of the segments' first pixels; 0 where there is none.
     """
-    above = np.flatnonzero(snr > config.extent)
-    # Ties are broken by position, so that labels do not depend on the sort.
-    order = above[np.argsort(-snr.ravel()[above], kind="stable")]
     labels = np.zeros(snr.shape, np.int32)
-    parent, peak = _flood(snr, noise, order, labels, config.prominence, config.contrast)
+    limits = (config.threshold, config.extent, config.prominence, config.contrast)
+    parent, peak = _flood(snr, snr.view(np.uint32), noise, labels, *limits)
     _number(labels, mask, parent, peak, config.threshold, config.minimum_area)
     return labels
+
+
+def islands(snr: Plane, config: DetectionConfig) -> Mask:
+    """Pixels above ``extent`` that are connected to one that reaches ``threshold``.
+
+    What :func:`segments` parts into sources, for when their number does not matter.
+    """
+    labels = np.zeros(snr.shape, np.int8)
+    _mark(snr, labels, config.threshold, config.extent)
+    return labels.view(np.bool_)
+
+
+@jit
+def _mark(snr: Plane, labels: Marks, threshold: float, extent: float) -> None:
+    order = np.empty(snr.size, np.uint64)
+    for row in range(snr.shape[0]):
+        for column in range(snr.shape[1]):
+            peak = snr[row, column]
+            if peak >= threshold and peak > extent and labels[row, column] == 0:
+                _connected(snr, labels, row, column, extent, order, 1)
+
+
+@jit
+def _connected(
+    snr: Plane, labels: Marks, row: int, column: int, extent: float, order: Order, mark: int
+) -> int:
+    """List the island that a pixel is part of, and mark it; how many pixels it has."""
+    height, width = snr.shape
+    labels[row, column] = mark
+    order[0] = row * width + column
+    count, head = 1, 0
+    while head < count:
+        place = int(order[head])
+        head += 1
+        row, column = place // width, place % width
+        for i in range(max(row - 1, 0), min(row + 2, height)):
+            for j in range(max(column - 1, 0), min(column + 2, width)):
+                if labels[i, j] == 0 and snr[i, j] > extent:
+                    labels[i, j] = mark
+                    order[count] = i * width + j
+                    count += 1
+    return count
 
 
 @jit
 def _flood(
     snr: Plane,
+    bits: NDArray[np.uint32],
     noise: Plane,
-    order: NDArray[np.int64],
     labels: Labels,
+    threshold: float,
+    extent: float,
     prominence: float,
     contrast: float,
 ) -> tuple[Labels, NDArray[np.float32]]:
-    """Provisional labels, the segment each was merged into, and their peaks."""
+    """Provisional labels, the segment each was merged into, and their peaks.
+
+    Islands are flooded one by one: they know nothing of each other, and one fits the cache.
+    """
     height, width = snr.shape
-    parent = np.empty(len(order) + 1, np.int32)
-    peak = np.empty(len(order) + 1, np.float32)
+    most = ((height + 1) // 2) * ((width + 1) // 2) + 1
+    parent, peak = np.empty(most, np.int32), np.empty(most, np.float32)
+    order = np.empty(snr.size, np.uint64)
     count = 0
+    for row in range(height):
+        for column in range(width):
+            top = snr[row, column]
+            if top >= threshold and top > extent and labels[row, column] == 0:
+                size = _connected(snr, labels, row, column, extent, order, _WAITING)
+                _sort(bits, order[:size])
+                count = _divided(
+                    snr, noise, order[:size], labels, prominence, contrast, parent, peak, count
+                )
+    return parent[: count + 1], peak[: count + 1]
+
+
+@jit
+def _sort(bits: NDArray[np.uint32], order: Order) -> None:
+    """Highest first, ties by position: positive floats are ordered as their bits are."""
+    width = bits.shape[1]
+    low = np.uint64(0xFFFFFFFF)
+    for k in range(len(order)):
+        place = order[k]
+        height = np.uint64(bits[int(place) // width, int(place) % width])
+        order[k] = ((low - height) << np.uint64(32)) | place
+    order.sort()
+    for k in range(len(order)):
+        order[k] = order[k] & low
+
+
+@jit
+def _divided(
+    snr: Plane,
+    noise: Plane,
+    order: Order,
+    labels: Labels,
+    prominence: float,
+    contrast: float,
+    parent: Labels,
+    peak: Plane,
+    count: int,
+) -> int:
+    """Flood one island; the number of segments begun so far."""
+    height, width = snr.shape
     near = np.empty(8, np.int32)
     for place in order:
-        row, column = place // width, place % width
+        row, column = int(place) // width, int(place) % width
         here, best, top, found = snr[row, column], 0, -np.inf, 0
         for i in range(max(row - 1, 0), min(row + 2, height)):
             for j in range(max(column - 1, 0), min(column + 2, width)):
@@ -272,7 +393,7 @@ def _flood(
                 rise = max(prominence * noise[row, column], contrast * peak[high])
                 if peak[low] - here < rise:
                     parent[low] = high
-    return parent[: count + 1], peak[: count + 1]
+    return count
 
 
 @jit
@@ -313,7 +434,7 @@ def _number(
                 labels[row, column] = new[root]
 
 
-def grown(labels: Labels, reach: int) -> Mask:
+def grown(labels: Labels | Mask, reach: int) -> Mask:
     """True within ``reach`` pixels of any segment."""
     near = np.zeros(labels.shape, np.bool_)
     _grow(labels, reach, near)
@@ -321,13 +442,17 @@ def grown(labels: Labels, reach: int) -> Mask:
 
 
 @jit
-def _grow(labels: Labels, reach: int, near: Mask) -> None:
+def _grow(labels: Labels | Mask, reach: int, near: Mask) -> None:
     height, width = labels.shape
+    aside = np.sqrt(reach * reach - np.arange(-reach, reach + 1) ** 2.0).astype(np.int64)
     for row in range(height):
-        for column in range(width):
-            if labels[row, column] == 0:
-                continue
-            for i in range(max(row - reach, 0), min(row + reach + 1, height)):
-                aside = int(np.sqrt(reach * reach - (i - row) ** 2))
-                for j in range(max(column - aside, 0), min(column + aside + 1, width)):
-                    near[i, j] = True
+        column = 0
+        while column < width:
+            start = column
+            while column < width and labels[row, column] != 0:
+                column += 1
+            if column > start:
+                for i in range(max(row - reach, 0), min(row + reach + 1, height)):
+                    wide = aside[i - row + reach]
+                    near[i, max(start - wide, 0) : min(column + wide, width)] = True
+            column += 1

@@ -32,9 +32,11 @@ from aqueduct.measure.apertures import Field, Vector
 from aqueduct.measure.background import Mask, Plane
 from aqueduct.products import columns
 from aqueduct.psf.epsf import Epsf
-from aqueduct.psf.sampling import sample, sample_gradient
+from aqueduct.psf.sampling import first_sample, on_grid
 
-_SHARE: Final = 64
+Index = NDArray[np.int64]
+
+_SHARE: Final = 256
 _STEPS: Final = 30
 _LARGEST: Final = 0.5
 """Longest step in position, pixels."""
@@ -107,31 +109,35 @@ def fit_psf(field: Field, sky: Plane, epsf: Epsf, x: Vector, y: Vector, config: 
     start, others = _neighbours(x, y, config.psf_neighbours)
     state = np.stack([x, y, np.zeros(len(x))]).astype(np.float64)
     out, flags = np.full((7, len(x)), np.nan), np.zeros(len(x), np.int32)
+    some = np.arange(len(x))
     for _ in range(config.psf_rounds):
         before = state
 
-        def part(limits: tuple[int, int], before: Vector = before) -> None:
+        def part(limits: tuple[int, int], before: Vector = before, some: Index = some) -> None:
             _fit(
                 field.data, field.variance, sky, field.mask, core, epsf.oversample, nodes, weights,
-                start, others, before, config.psf_window, out, flags, *limits,
+                start, others, before, config.psf_window, some[slice(*limits)], out, flags,
             )  # fmt: skip
 
-        over(part, bands(len(x), _SHARE))
+        over(part, bands(len(some), _SHARE))
         state = np.where(np.isfinite(out[:3]), out[:3], before)
-        if not len(others):
-            break
+        # What has neighbours is fitted again, and what left the middle pixel of its window.
+        moved = (np.rint(state[:2]) != np.rint(before[:2])).any(axis=0)
+        some = np.flatnonzero((np.diff(start) > 0) | moved)
     return Fits(out[0], out[1], out[2], out[3], out[4], out[5], out[6], flags)
 
 
 def _core(epsf: Epsf, config: PsfConfig) -> NDArray[np.float32]:
-    """The middle of the stamps: what the window and the neighbours reach."""
+    """The middle of the stamps, zero around them: all that the window and neighbours reach."""
     middle = epsf.psf.shape[-1] // 2
-    half = min(int((config.psf_window + config.psf_neighbours + 3) * epsf.oversample), middle)
-    part = slice(middle - half, middle + half + 1)
-    return np.ascontiguousarray(epsf.psf[:, part, part], np.float32)
+    half = int((config.psf_neighbours + 3 * config.psf_window + 3) * epsf.oversample)
+    part = slice(max(middle - half, 0), middle + half + 1)
+    edge = max(half - middle, 0)
+    core = np.asarray(epsf.psf[:, part, part], np.float32)
+    return np.pad(core, ((0, 0), (edge, edge), (edge, edge)))
 
 
-def _neighbours(x: Vector, y: Vector, reach: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _neighbours(x: Vector, y: Vector, reach: float) -> tuple[Index, Index]:
     """For source k its neighbours are ``others[start[k]:start[k + 1]]``."""
     good = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
     if len(good) < 2 or reach == 0:
@@ -152,39 +158,53 @@ def _fit(
     mask: Mask,
     core: NDArray[np.float32],
     oversample: int,
-    nodes: NDArray[np.int64],
+    nodes: Index,
     weights: Vector,
-    start: NDArray[np.int64],
-    others: NDArray[np.int64],
+    start: Index,
+    others: Index,
     before: Vector,
     window: int,
+    some: Index,
     out: Vector,
     flags: NDArray[np.int32],
-    first: int,
-    last: int,
 ) -> None:
-    size = core.shape[1]
-    stamp = np.empty((size, size))
     side = 2 * window + 1
-    # Of each pixel used: row, column, data, light of neighbours, variance of the sky.
-    pixels = np.empty((side * side, 5))
-    for k in range(first, last):
+    # The position may run as far as the window is wide before the fit is given up.
+    near = 2 * (2 * window + 1) * oversample + 7
+    stamp = np.empty((near, near), np.float32)
+    patch = np.empty(((side - 1) * oversample + 6, (side - 1) * oversample + 6), np.float32)
+    lines = np.empty((2, side, patch.shape[1]), np.float32)
+    # Of each pixel: data, light of neighbours, variance of the sky (infinite if not usable).
+    pixels = np.empty((3, side, side))
+    # The ePSF there, and its derivatives by the star's x and y.
+    shape = np.empty((3, side, side))
+    for k in some:
         x, y = before[0, k], before[1, k]
         flags[k] = 0
         if not (np.isfinite(x) and np.isfinite(y)):
             flags[k] = FEW_PIXELS
             continue
-        _blend(core, nodes[k], weights[k], stamp)
-        mates = others[start[k] : start[k + 1]]
-        count, slope = _gather(
-            data, variance, sky, mask, stamp, oversample, mates, before, x, y, window, pixels
-        )
+        top, left = int(np.rint(y)) - window, int(np.rint(x)) - window
+        count, slope = _gather(data, variance, sky, mask, top, left, pixels)
         if count < side * side:
             flags[k] |= MASKED
         if count < _LEAST:
             flags[k] |= FEW_PIXELS
             continue
-        _solve(stamp, oversample, pixels[:count], slope, x, y, float(window), out[:, k], flags, k)
+        for mate in others[start[k] : start[k + 1]]:
+            if before[2, mate] != 0.0:
+                _add_light(
+                    core, oversample, nodes[k], weights[k], before[:, mate], top, left, patch,
+                    lines, shape, pixels,
+                )  # fmt: skip
+        edge = (core.shape[1] - near) // 2
+        _blend(core, nodes[k], weights[k], edge, edge, stamp)
+        _solve(
+            stamp, oversample, pixels, slope, x - left, y - top, window, count, lines, shape,
+            out[:, k], flags, k,
+        )  # fmt: skip
+        out[0, k] += left
+        out[1, k] += top
         height, width = data.shape
         if not (-0.5 <= out[0, k] < width - 0.5 and -0.5 <= out[1, k] < height - 0.5):
             flags[k] |= OFF_IMAGE
@@ -193,77 +213,92 @@ def _fit(
 
 
 @jit
-def _blend(
-    core: NDArray[np.float32], nodes: NDArray[np.int64], weights: Vector, stamp: Vector
-) -> None:
-    stamp[:] = 0.0
-    for n in range(len(nodes)):
-        if weights[n] != 0.0:
-            for i in range(stamp.shape[0]):
-                for j in range(stamp.shape[1]):
-                    stamp[i, j] += weights[n] * core[nodes[n], i, j]
-
-
-@jit
 def _gather(
-    data: Plane,
-    variance: Plane,
-    sky: Plane,
-    mask: Mask,
-    stamp: Vector,
-    oversample: int,
-    mates: NDArray[np.int64],
-    before: Vector,
-    x: float,
-    y: float,
-    window: int,
-    pixels: Vector,
+    data: Plane, variance: Plane, sky: Plane, mask: Mask, top: int, left: int, pixels: Vector
 ) -> tuple[int, float]:
-    """Fill ``pixels``; how many there are, and q."""
+    """Fill ``pixels``; how many are usable, and q."""
+    height, width = data.shape
     count = 0
     excess = light = 0.0
-    middle_row, middle_column = int(np.rint(y)), int(np.rint(x))
-    for row in range(max(middle_row - window, 0), min(middle_row + window + 1, data.shape[0])):
-        for column in range(
-            max(middle_column - window, 0), min(middle_column + window + 1, data.shape[1])
-        ):
-            if mask[row, column]:
-                continue
-            other = 0.0
-            for mate in mates:
-                other += before[2, mate] * sample(
-                    stamp, oversample, column - before[0, mate], row - before[1, mate]
-                )
-            excess += float(variance[row, column]) - float(sky[row, column])
-            light += data[row, column]
-            pixels[count, 0], pixels[count, 1] = row, column
-            pixels[count, 2], pixels[count, 3] = data[row, column], other
-            pixels[count, 4] = sky[row, column]
-            count += 1
+    for i in range(pixels.shape[1]):
+        for j in range(pixels.shape[2]):
+            row, column = top + i, left + j
+            pixels[0, i, j], pixels[1, i, j], pixels[2, i, j] = 0.0, 0.0, np.inf
+            on = 0 <= row < height and 0 <= column < width
+            if on and not mask[row, column]:
+                excess += float(variance[row, column]) - float(sky[row, column])
+                light += data[row, column]
+                pixels[0, i, j], pixels[2, i, j] = data[row, column], sky[row, column]
+                count += 1
     return count, excess / light if excess > 0.0 and light > 0.0 else 0.0
 
 
 @jit
+def _add_light(
+    core: NDArray[np.float32],
+    oversample: int,
+    nodes: Index,
+    weights: Vector,
+    mate: Vector,
+    top: int,
+    left: int,
+    patch: Plane,
+    lines: NDArray[np.float32],
+    shape: Vector,
+    pixels: Vector,
+) -> None:
+    """Add the model of a neighbour to the window's pixels."""
+    first_row, phase_y = first_sample(core.shape[1], oversample, top - mate[1])
+    first_column, phase_x = first_sample(core.shape[2], oversample, left - mate[0])
+    last_row, last_column = first_row + patch.shape[0], first_column + patch.shape[1]
+    if min(first_row, first_column) < 0 or max(last_row, last_column) > core.shape[1]:
+        return
+    _blend(core, nodes, weights, first_row, first_column, patch)
+    on_grid(patch, oversample, 0, 0, phase_x, phase_y, lines, shape)
+    for i in range(pixels.shape[1]):
+        for j in range(pixels.shape[2]):
+            pixels[1, i, j] += mate[2] * shape[0, i, j]
+
+
+@jit
+def _blend(
+    core: NDArray[np.float32], nodes: Index, weights: Vector, top: int, left: int, stamp: Plane
+) -> None:
+    """Part of the ePSF between four positions of the grid."""
+    stamp[:] = 0
+    for n in range(len(nodes)):
+        weight = np.float32(weights[n])
+        if weight != 0:
+            for i in range(stamp.shape[0]):
+                line, values = stamp[i], core[nodes[n], top + i, left : left + stamp.shape[1]]
+                for j in range(len(line)):
+                    line[j] += weight * values[j]
+
+
+@jit
 def _solve(
-    stamp: Vector,
+    stamp: Plane,
     oversample: int,
     pixels: Vector,
     slope: float,
     x0: float,
     y0: float,
     reach: float,
+    count: int,
+    lines: NDArray[np.float32],
+    shape: Vector,
     out: Vector,
     flags: NDArray[np.int32],
     k: int,
 ) -> None:
     """Gauss-Newton from (x0, y0); ``out`` is x, y, flux, their errors, reduced chi-square."""
     x, y = x0, y0
-    flux = _amplitude(stamp, oversample, pixels, slope, x, y)
+    _place(stamp, oversample, x, y, lines, shape)
+    flux = _amplitude(shape, pixels, slope)
     done = False
-    step = np.zeros(3)
-    normal = np.zeros((3, 3))
+    step, normal = np.zeros(3), np.zeros((3, 3))
     for _ in range(_STEPS):
-        _normal(stamp, oversample, pixels, slope, x, y, flux, normal, step)
+        _normal(shape, pixels, slope, flux, normal, step)
         inverse, regular = _inverse(normal)
         if not regular:
             break
@@ -274,6 +309,7 @@ def _solve(
         x, y, flux = x + shrink * dx, y + shrink * dy, flux + shrink * df
         if abs(x - x0) > reach or abs(y - y0) > reach:
             break
+        _place(stamp, oversample, x, y, lines, shape)
         if max(abs(dx), abs(dy)) < _CLOSE and df * df < _CLOSE * inverse[2, 2]:
             done = True
             break
@@ -281,61 +317,71 @@ def _solve(
         # The position says nothing: the flux where the source was found still does.
         flags[k] |= NOT_CONVERGED
         x, y = x0, y0
-        flux = _amplitude(stamp, oversample, pixels, slope, x, y)
-    chi2 = _normal(stamp, oversample, pixels, slope, x, y, flux, normal, step)
+        _place(stamp, oversample, x, y, lines, shape)
+        flux = _amplitude(shape, pixels, slope)
+    chi2 = _normal(shape, pixels, slope, flux, normal, step)
     inverse, regular = _inverse(normal)
     out[0], out[1], out[2] = x, y, flux
     for n in range(3):
         out[3 + n] = np.sqrt(inverse[n, n]) if regular else np.nan
     if not regular:
         flags[k] |= SINGULAR
-    out[6] = chi2 / (len(pixels) - 3)
+    out[6] = chi2 / (count - 3)
 
 
 @jit
-def _amplitude(
-    stamp: Vector, oversample: int, pixels: Vector, slope: float, x: float, y: float
-) -> float:
+def _place(
+    stamp: Plane, oversample: int, x: float, y: float, lines: NDArray[np.float32], shape: Vector
+) -> None:
+    """Fill ``shape`` for a star at (x, y) of the window."""
+    left, phase_x = first_sample(stamp.shape[1], oversample, -x)
+    top, phase_y = first_sample(stamp.shape[0], oversample, -y)
+    on_grid(stamp, oversample, left, top, phase_x, phase_y, lines, shape)
+
+
+@jit
+def _amplitude(shape: Vector, pixels: Vector, slope: float) -> float:
     """Best flux at a fixed position."""
     flux = 0.0
     for _ in range(2):
         above = below = 0.0
-        for row, column, value, other, noise in pixels:
-            p = sample(stamp, oversample, column - x, row - y)
-            v = noise + slope * max(flux * p + other, 0.0)
-            above += p * (value - other) / v
-            below += p * p / v
+        for i in range(shape.shape[1]):
+            for j in range(shape.shape[2]):
+                p, other = shape[0, i, j], pixels[1, i, j]
+                w = 1.0 / (pixels[2, i, j] + slope * max(flux * p + other, 0.0))
+                above += p * (pixels[0, i, j] - other) * w
+                below += p * p * w
         flux = above / below if below > 0.0 else 0.0
     return flux
 
 
 @jit
 def _normal(
-    stamp: Vector,
-    oversample: int,
-    pixels: Vector,
-    slope: float,
-    x: float,
-    y: float,
-    flux: float,
-    normal: Vector,
-    right: Vector,
+    shape: Vector, pixels: Vector, slope: float, flux: float, normal: Vector, right: Vector
 ) -> float:
     """Normal equations of (x, y, flux) about a model; its chi-square."""
-    normal[:] = 0.0
-    right[:] = 0.0
-    chi2 = 0.0
-    g = np.empty(3)
-    for row, column, value, other, noise in pixels:
-        p, by_x, by_y = sample_gradient(stamp, oversample, column - x, row - y)
-        v = noise + slope * max(flux * p + other, 0.0)
-        rest = value - other - flux * p
-        g[0], g[1], g[2] = -flux * by_x, -flux * by_y, p
-        chi2 += rest * rest / v
-        for m in range(3):
-            right[m] += g[m] * rest / v
-            for n in range(3):
-                normal[m, n] += g[m] * g[n] / v
+    chi2 = xx = xy = xf = yy = yf = ff = rx = ry = rf = 0.0
+    for i in range(shape.shape[1]):
+        for j in range(shape.shape[2]):
+            p, other = shape[0, i, j], pixels[1, i, j]
+            gx, gy = -flux * shape[1, i, j], -flux * shape[2, i, j]
+            w = 1.0 / (pixels[2, i, j] + slope * max(flux * p + other, 0.0))
+            rest = pixels[0, i, j] - other - flux * p
+            chi2 += rest * rest * w
+            xx += gx * gx * w
+            xy += gx * gy * w
+            xf += gx * p * w
+            yy += gy * gy * w
+            yf += gy * p * w
+            ff += p * p * w
+            rx += gx * rest * w
+            ry += gy * rest * w
+            rf += p * rest * w
+    normal[0, 0], normal[1, 1], normal[2, 2] = xx, yy, ff
+    normal[0, 1] = normal[1, 0] = xy
+    normal[0, 2] = normal[2, 0] = xf
+    normal[1, 2] = normal[2, 1] = yf
+    right[0], right[1], right[2] = rx, ry, rf
     return chi2
 
 

@@ -29,22 +29,27 @@ from numpy.typing import NDArray
 
 from aqueduct.core.threads import bands, over
 from aqueduct.kernels.compile import jit
-from aqueduct.measure.apertures import Field, Vector, affine, doubles, elliptical, pixel
+from aqueduct.measure.apertures import Field, Vector, affine, doubles, opposite, usable
 from aqueduct.measure.background import Mask, Plane
 from aqueduct.measure.detection import Labels
+from aqueduct.measure.overlap import share_within
 
 KRON: Final = 2.5
 LEAST_KRON: Final = 1.4
 REACH: Final = 6.0
 """Elliptical radius out to which the Kron moment is taken."""
-_SHARE: Final = 64
+_SHARE: Final = 256
 _THINNEST: Final = 1 / 12
 """Variance of a pixel's width: no source is thinner."""
 NARROWEST: Final = 1.2
 """Least width of the window, pixels: a narrower one is biased by the pixels' phase."""
 _WINDOW_ROUNDS: Final = 30
 _WINDOW_STEP: Final = 1e-4
-_HALVINGS: Final = 16
+_HALF_ROUNDS: Final = 40
+_HALF_STEP: Final = 1e-4
+"""Change of the half-light radius at which it is found, pixels."""
+_DIAGONAL: Final = 0.5**0.5
+"""Half of a pixel's."""
 
 
 @dataclass(frozen=True)
@@ -138,21 +143,25 @@ def kron(
 
 
 def half_light(
-    field: Field, own: Labels, x: Vector, y: Vector, flux: Vector, widest: Vector
+    field: Field,
+    own: Labels,
+    x: Vector,
+    y: Vector,
+    flux: Vector,
+    widest: Vector,
+    least: float = 0.0,
 ) -> Vector:
-    """Radius of the circle that holds half of ``flux``, pixels.
+    """Radius of the circle that holds half of ``flux``, pixels; ``least`` if it is smaller.
 
     NaN where ``flux`` is not positive or no circle within ``widest`` holds half of it.
-    The radius is bisected, all sources at once.
     """
-    low, high = np.zeros(len(x)), np.array(widest, float)
-    turn = np.zeros(len(x))
-    reached = elliptical(field, own, x, y, high, high, turn).flux[:, 0] >= 0.5 * flux
-    for _ in range(_HALVINGS):
-        middle = 0.5 * (low + high)
-        inside = elliptical(field, own, x, y, middle, middle, turn).flux[:, 0] < 0.5 * flux
-        low, high = np.where(inside, middle, low), np.where(inside, high, middle)
-    return np.where(reached & (flux > 0), 0.5 * (low + high), np.nan)
+    out = np.full(len(x), np.nan)
+    x, y, flux, widest = doubles(x), doubles(y), doubles(flux), doubles(widest)
+    over(
+        lambda part: _half_light(*field.arrays, own, x, y, flux, widest, least, out, *part),
+        bands(len(x), _SHARE),
+    )
+    return out
 
 
 @jit
@@ -252,18 +261,28 @@ def _windowed(
         xc, yc = x[k], y[k]
         out[0, k], out[1, k], out[2, k], out[3, k] = xc, yc, np.nan, np.nan
         reach = 4.0 * width[k]
-        if not (np.isfinite(xc) and np.isfinite(yc) and reach > 0.0):
+        if not (np.isfinite(xc) and np.isfinite(yc) and np.isfinite(reach)):
             continue
+        narrow = -0.5 / (width[k] * width[k])
+        across = np.empty(int(2 * reach) + 2)
         for _ in range(_WINDOW_ROUNDS):
             total = sx = sy = vx = vy = 0.0
-            for row in range(int(np.ceil(yc - reach)), int(np.floor(yc + reach)) + 1):
-                for column in range(int(np.ceil(xc - reach)), int(np.floor(xc + reach)) + 1):
-                    dx, dy = column - xc, row - yc
-                    square = dx * dx + dy * dy
-                    if square > reach * reach:
+            top, left = int(np.ceil(yc - reach)), int(np.ceil(xc - reach))
+            high, wide = int(np.floor(yc + reach)) + 1 - top, int(np.floor(xc + reach)) + 1 - left
+            for j in range(wide):
+                across[j] = np.exp(narrow * (left + j - xc) ** 2)
+            for i in range(high):
+                row, dy = top + i, top + i - yc
+                up = np.exp(narrow * dy * dy)
+                for j in range(wide):
+                    column, dx = left + j, left + j - xc
+                    if dx * dx + dy * dy > reach * reach:
                         continue
-                    d, v, _ = pixel(data, variance, mask, labels, own[k], row, column, xc, yc)
-                    w = np.exp(-0.5 * square / (width[k] * width[k]))
+                    if usable(mask, labels, own[k], row, column):
+                        d, v = float(data[row, column]), float(variance[row, column])
+                    else:
+                        d, v = opposite(data, variance, mask, labels, own[k], row, column, xc, yc)
+                    w = up * across[j]
                     total += w * d
                     sx += w * d * dx
                     sy += w * d * dy
@@ -302,11 +321,101 @@ def _kron(
         m0, m1, m2, m3 = shape[k]
         area = abs(m0 * m3 - m1 * m2)
         aside, up = REACH * np.hypot(m1, m3) / area, REACH * np.hypot(m0, m2) / area
+        total = first_moment = 0.0
         for row in range(int(np.ceil(y[k] - up)), int(np.floor(y[k] + up)) + 1):
             for column in range(int(np.ceil(x[k] - aside)), int(np.floor(x[k] + aside)) + 1):
                 dx, dy = column - x[k], row - y[k]
-                r = np.hypot(m0 * dx + m1 * dy, m2 * dx + m3 * dy)
-                if r <= REACH:
-                    d, _, _ = pixel(data, variance, mask, labels, own[k], row, column, x[k], y[k])
-                    out[k, 0] += r * d
-                    out[k, 1] += d
+                u, v = m0 * dx + m1 * dy, m2 * dx + m3 * dy
+                square = u * u + v * v
+                if square > REACH * REACH:
+                    continue
+                if usable(mask, labels, own[k], row, column):
+                    d = float(data[row, column])
+                else:
+                    d, _ = opposite(data, variance, mask, labels, own[k], row, column, x[k], y[k])
+                first_moment += np.sqrt(square) * d
+                total += d
+        out[k, 0], out[k, 1] = first_moment, total
+
+
+@jit
+def _half_light(
+    data: Plane,
+    variance: Plane,
+    mask: Mask,
+    labels: Labels,
+    own: Labels,
+    x: Vector,
+    y: Vector,
+    flux: Vector,
+    widest: Vector,
+    least: float,
+    out: Vector,
+    first: int,
+    last: int,
+) -> None:
+    for k in range(first, last):
+        if not (np.isfinite(x[k]) and np.isfinite(y[k]) and flux[k] > 0.0):
+            continue
+        reach = widest[k] + 0.5
+        top, left = int(np.ceil(y[k] - reach)), int(np.ceil(x[k] - reach))
+        bottom, right = int(np.floor(y[k] + reach)) + 1, int(np.floor(x[k] + reach)) + 1
+        # Of each pixel: distance to the centre along x and y, value.
+        pixels = np.empty((max(bottom - top, 0) * max(right - left, 0), 3))
+        count = 0
+        for row in range(top, bottom):
+            for column in range(left, right):
+                dx, dy = column - x[k], row - y[k]
+                if dx * dx + dy * dy >= (widest[k] + _DIAGONAL) ** 2:
+                    continue
+                if usable(mask, labels, own[k], row, column):
+                    d = float(data[row, column])
+                else:
+                    d, _ = opposite(data, variance, mask, labels, own[k], row, column, x[k], y[k])
+                pixels[count, 0], pixels[count, 1], pixels[count, 2] = dx, dy, d
+                count += 1
+        target = 0.5 * flux[k]
+        if 0.0 < least <= widest[k] and _within(pixels[:count], least) >= target:
+            out[k] = least
+        else:
+            out[k] = _radius(pixels[:count], target, widest[k])
+
+
+@jit
+def _radius(pixels: Vector, target: float, widest: float) -> float:
+    """Radius that holds ``target``, by false position (Illinois); NaN if ``widest`` does not."""
+    low, below = 0.0, -target
+    high, above = widest, _within(pixels, widest) - target
+    if not above >= 0.0:
+        return np.nan
+    kept = 0
+    for _ in range(_HALF_ROUNDS):
+        middle = (low * above - high * below) / (above - below)
+        rest = _within(pixels, middle) - target
+        if rest < 0.0:
+            step, low, below = middle - low, middle, rest
+            above *= 0.5 if kept < 0 else 1.0
+            kept = -1
+        else:
+            step, high, above = high - middle, middle, rest
+            below *= 0.5 if kept > 0 else 1.0
+            kept = 1
+        if step < _HALF_STEP or high - low < _HALF_STEP:
+            return middle
+    return 0.5 * (low + high)
+
+
+@jit
+def _within(pixels: Vector, radius: float) -> float:
+    """Light within a circle."""
+    total = 0.0
+    inner = (radius - _DIAGONAL) ** 2 if radius > _DIAGONAL else -1.0
+    outer = (radius + _DIAGONAL) ** 2
+    for n in range(len(pixels)):
+        dx, dy = pixels[n, 0], pixels[n, 1]
+        square = dx * dx + dy * dy
+        if square <= inner:
+            total += pixels[n, 2]
+        elif square < outer:
+            total += pixels[n, 2] * share_within(dx, dy, 1.0, 0.0, 0.0, 1.0, 1.0, radius)
+    return total

@@ -33,6 +33,7 @@ from aqueduct.measure.apertures import (
 from aqueduct.measure.psf_photometry import NOT_CONVERGED, Fits
 from aqueduct.measure.shapes import (
     KRON,
+    NARROWEST,
     boxes,
     half_light,
     kron,
@@ -128,7 +129,7 @@ def detected(field: Field, sky: SkyMap, noise: Noise) -> Detected:
     ratio = kron(field, label, x, y, a, b, theta)
     ka, kb = KRON * ratio * a, KRON * ratio * b
     total = elliptical(field, label, x, y, ka, kb, theta).flux[:, 0]
-    half = half_light(field, label, x, y, total, ka)
+    half = half_light(field, label, x, y, total, ka, least=NARROWEST * _FWHM / 2)
     width = np.where(np.isfinite(half), 2 * half / _FWHM, np.sqrt(a * b))
     xw, yw, xv, yv, found = windowed(field, label, x, y, width)
     xv, yv = np.where(found, xv, first.x_variance), np.where(found, yv, first.y_variance)

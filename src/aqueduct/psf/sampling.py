@@ -107,6 +107,63 @@ def sample_gradient(
 
 
 @jit
+def first_sample(size: int, oversample: int, offset: float) -> tuple[int, float]:
+    """The first of the six samples that a pixel needs, ``offset`` pixels from the star, and t."""
+    place = offset * oversample + size // 2
+    whole = int(np.floor(place))
+    return whole - 2, place - whole
+
+
+@jit
+def on_grid(
+    psf: Plane,
+    oversample: int,
+    left: int,
+    top: int,
+    phase_x: float,
+    phase_y: float,
+    lines: Plane,
+    shape: Plane,
+) -> None:
+    """:func:`sample_gradient` at a square of pixels, which share a phase.
+
+    Parameters
+    ----------
+    psf : ndarray of float32, (y, x)
+        It must hold all the samples that the pixels need.
+    oversample : int
+    left, top, phase_x, phase_y
+        What :func:`first_sample` gives for the first pixel.
+    lines : ndarray of float32, (2, rows, (columns - 1) * oversample + 6)
+        Room to work in.
+    shape : ndarray, (3, rows, columns)
+        Filled with the fraction of the flux, and its derivatives by ``x`` and ``y``.
+    """
+    wx, sx = interpolation(phase_x), _slopes(phase_x)
+    wy, sy = interpolation(phase_y), _slopes(phase_y)
+    for r in range(shape.shape[1]):
+        value, slope = lines[0, r], lines[1, r]
+        value[:] = 0
+        slope[:] = 0
+        for m in range(6):
+            one, other = np.float32(wy[m]), np.float32(sy[m])
+            samples = psf[top + r * oversample + m, left : left + len(value)]
+            for j in range(len(value)):
+                value[j] += one * samples[j]
+                slope[j] += other * samples[j]
+        for c in range(shape.shape[2]):
+            p = by_x = by_y = 0.0
+            for n in range(6):
+                sample_value = value[c * oversample + n]
+                p += wx[n] * sample_value
+                by_x += sx[n] * sample_value
+                by_y += wx[n] * slope[c * oversample + n]
+            shape[0, r, c] = p
+            shape[1, r, c] = by_x * oversample
+            shape[2, r, c] = by_y * oversample
+
+
+@jit
 def cut(
     psf: Plane,
     oversample: int,
