@@ -23,6 +23,7 @@ import aqueduct.pipelines
 from aqueduct.core.config import StepConfig
 from aqueduct.core.step import Step
 from aqueduct.core.threads import limited
+from aqueduct.instrument.readout import read_times
 from aqueduct.pipelines.catalog import CATALOG
 from aqueduct.pipelines.exposure import EXPOSURE
 from aqueduct.pipelines.mosaic import MOSAIC
@@ -71,7 +72,20 @@ def _without_errors(product: Any) -> Any:
     return replace(product, columns={**product.columns, "x_psf_err": errors})
 
 
+def _of_wfi18(product: Any) -> Any:
+    """A raw frame as WFI18 would give it, with a transient in its first resultant."""
+    if not isinstance(product, Raw):
+        return product
+    when = read_times("WFI18", 3.16, slice(0, 4096), slice(0, 1))
+    data = product.data.copy()
+    data[0] += np.rint(60 * np.exp(-when / 0.2)).astype(np.uint16)
+    return replace(product, data=data, meta=updated(product.meta, instrument={"detector": "WFI18"}))
+
+
 CHANGES: dict[tuple[str, str], Callable[[Any], Any]] = {
+    ("wfi18_transient", "mask_rows"): _of_wfi18,
+    ("wfi18_transient", "baseline"): _of_wfi18,
+    ("wfi18_transient", "clip"): _of_wfi18,
     ("tweakreg", "centroid_error"): _without_errors,
 }
 """What products must be like for a field to matter."""

@@ -42,16 +42,28 @@ def test_conversion_of_the_element_is_recorded() -> None:
         "conversion_megajanskys": 0.68,
         "conversion_megajanskys_uncertainty": 0.01,
         "pixel_area": 2.8e-13,
+        "conversion_microjanskys": pytest.approx(0.68 * 23.50443054),
+        "conversion_microjanskys_uncertainty": pytest.approx(0.01 * 23.50443054),
         "kept": 1,
     }
     assert given.meta["photometry"]["pixel_area"] == -999999
     assert made.data is given.data
 
 
-def test_null_of_a_spectroscopic_element_stays_null() -> None:
-    table = dict.fromkeys(ENTRY)
-    made = photom(image("GRISM"), reference(GRISM=table), PhotomConfig())
-    assert made.meta["photometry"]["conversion_megajanskys"] is None
+@pytest.mark.parametrize("element", ["GRISM", "PRISM", "DARK"])
+@pytest.mark.parametrize("listed", [True, False])
+def test_an_element_without_conversion_has_null(element: str, listed: bool) -> None:
+    table = {element: dict.fromkeys(ENTRY)} if listed else {"F158": ENTRY}
+    made = photom(image(element), reference(**table), PhotomConfig()).meta["photometry"]
+    assert made.pop("kept") == 1
+    assert set(made.values()) == {None}
+    assert "conversion_megajanskys_uncertainty" in made
+
+
+@pytest.mark.parametrize("value", [None, np.nan, np.inf, 0.0, -1.0])
+def test_a_filter_without_conversion_is_an_error(value: float | None) -> None:
+    with pytest.raises(ReferenceError, match=f"for F158 is {value}"):
+        photom(image("F158"), reference(F158={**ENTRY, "photmjsr": value}), PhotomConfig())
 
 
 def test_absent_element_or_value_is_an_error_that_names_it() -> None:

@@ -51,3 +51,9 @@ def test_unknown_conversion_is_an_error(factor):
     image = with_meta(counts(), photometry={"conversion_megajanskys": factor})
     with pytest.raises(InputError, match="conversion_megajanskys"):
         flux(image, FluxConfig())
+
+
+def test_the_sky_level_of_level_2_is_dropped_for_it_has_another_unit():
+    sky = {"level": 0.3, "method": "local", "subtracted": False}
+    made = flux(with_meta(counts(), background=sky), FluxConfig())
+    assert made.meta["background"] == {**sky, "level": None}

@@ -8,8 +8,9 @@ import pytest
 
 from aqueduct.core.errors import ConfigError
 from aqueduct.products import Raw
+from aqueduct.references.parameters import Parameters
 from aqueduct.run import Pipeline, Stage
-from aqueduct.run.config import Layer, resolve
+from aqueduct.run.config import resolve, with_parameters
 
 STEPS = '''
 from typing import Literal
@@ -57,15 +58,33 @@ def toml(folder: Path, text: str) -> Path:
 
 def test_precedence_and_origin(pipeline: Pipeline, tmp_path: Path) -> None:
     file = toml(tmp_path, "[scale]\nfactor = 3.0\n[shift]\nby = 1.5\n")
-    reference = Layer("pars-scale.asdf", {"scale": {"factor": 2.0, "mode": "exact"}})
-    resolved = resolve(pipeline, file=file, settings=["shift.by=7"], parameters=[reference])
-    assert resolved.configs["scale"].model_dump() == {"factor": 3.0, "mode": "exact"}
+    resolved = resolve(pipeline, file=file, settings=["shift.by=7"])
+    assert resolved.configs["scale"].factor == 3.0
     assert resolved.configs["shift"].model_dump() == {"by": 7.0}
     assert resolved.origins == {
         ("scale", "factor"): str(file),
-        ("scale", "mode"): "pars-scale.asdf",
         ("shift", "by"): "command line",
     }
+
+
+def test_parameter_references_are_weaker_than_what_was_given(pipeline: Pipeline) -> None:
+    step = pipeline.steps()["scale"]
+    given = resolve(pipeline, settings=["scale.factor=3"]).configs["scale"]
+    files = {"pars-scalestep": {"name": "pars.asdf", "sha256": "0"}}
+    found = Parameters({"factor": 2.0, "mode": "exact"}, files=files)
+    config = with_parameters(step, given.model_dump(exclude_unset=True), found)
+    assert config.model_dump() == {"factor": 3.0, "mode": "exact"}
+    assert with_parameters(step, {}, found).model_dump()["factor"] == 2.0
+    with pytest.raises(ConfigError, match=r"pars\.asdf: scale\.mode = 'slow'"):
+        with_parameters(step, {}, Parameters({"mode": "slow"}, files=files))
+
+
+def test_the_last_context_named_is_taken_and_is_no_file(pipeline: Pipeline, tmp_path: Path) -> None:
+    file = toml(tmp_path, '[references]\ncontext = "roman_0001.pmap"\ndark = "d.asdf"\n')
+    assert resolve(pipeline, file=file).context == "roman_0001.pmap"
+    resolved = resolve(pipeline, file=file, settings=["references.context=roman-edit"])
+    assert resolved.context == "roman-edit"
+    assert list(resolved.references) == ["dark"]
 
 
 @pytest.mark.parametrize(

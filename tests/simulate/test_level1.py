@@ -12,6 +12,7 @@ from aqueduct.instrument import njy_per_electron
 from aqueduct.instrument.dispersers import trace
 from aqueduct.instrument.filters import effective_area
 from aqueduct.instrument.spectrum import Spectrum, electron_rate
+from aqueduct.instrument.zodiacal import zodiacal
 from aqueduct.products import Raw
 from aqueduct.psf.epsf import Epsf, normalised
 from aqueduct.simulate.detector import DetectorTruth
@@ -30,7 +31,7 @@ from aqueduct.simulate.level1 import (
 )
 from aqueduct.simulate.observation import Observation, metadata
 from aqueduct.simulate.program import ProgramConfig, observations, preset, presets
-from aqueduct.simulate.render import background_rate, zodiacal
+from aqueduct.simulate.render import background_rate
 from aqueduct.simulate.scene import STAR, Scene, draw_scene
 from aqueduct.simulate.signatures import ReadoutConfig, SignaturesConfig
 

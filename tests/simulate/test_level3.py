@@ -12,6 +12,7 @@ from aqueduct.geometry.tangent import TangentPlane
 from aqueduct.instrument import njy_per_electron
 from aqueduct.instrument.filters import background
 from aqueduct.instrument.matables import ma_table
+from aqueduct.instrument.zodiacal import zodiacal
 from aqueduct.psf.epsf import Epsf, normalised
 from aqueduct.simulate.level1 import Level1Config, true_map
 from aqueduct.simulate.level3 import (
@@ -23,7 +24,6 @@ from aqueduct.simulate.level3 import (
     solid_angle,
 )
 from aqueduct.simulate.program import ProgramConfig, observations
-from aqueduct.simulate.render import zodiacal
 from aqueduct.simulate.scene import STAR, Scene
 
 META = {"coadd_info": {}}

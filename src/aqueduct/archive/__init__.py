@@ -6,12 +6,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from aqueduct.archive.earlier import earlier_exposures
     from aqueduct.archive.index import Changes, Entry, update
     from aqueduct.archive.query import find
 
-__all__ = ["Changes", "Entry", "find", "update"]
+__all__ = ["Changes", "Entry", "earlier_exposures", "find", "update"]
 
-_HOME = {"Changes": "index", "Entry": "index", "find": "query", "update": "index"}
+_HOME = {
+    "Changes": "index",
+    "Entry": "index",
+    "earlier_exposures": "earlier",
+    "find": "query",
+    "update": "index",
+}
 
 
 def __getattr__(name: str) -> Any:

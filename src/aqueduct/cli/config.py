@@ -19,6 +19,10 @@ def config(
     pipeline: Annotated[
         str, typer.Argument(help="exposure, mosaic or catalog.", metavar="PIPELINE")
     ],
+    preset: Annotated[
+        str | None,
+        typer.Option(help="Parameters that come with the pipeline, such as romancal-1.1."),
+    ] = None,
     file: Annotated[Path | None, typer.Option("--config", help="TOML file of parameters.")] = None,
     settings: Annotated[
         list[str] | None,
@@ -35,12 +39,15 @@ def config(
     \b
     Examples:
       aqueduct config exposure
+      aqueduct config exposure --preset romancal-1.1
       aqueduct config exposure --config my.toml --set ramp_fit.rejection_threshold=5
     """
     from aqueduct.run import named
     from aqueduct.run.config import resolve
 
-    found = resolve(named(pipeline), file=file, settings=settings or (), skip=skip or ())
+    found = resolve(
+        named(pipeline), preset=preset, file=file, settings=settings or (), skip=skip or ()
+    )
     output.table(("parameter", "value", "from", "what it is"), rows(found))
     for reftype, path in found.references.items():
         typer.echo(f"reference {reftype}: {path}")

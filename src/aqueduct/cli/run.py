@@ -24,6 +24,10 @@ def run(
         list[Path], typer.Argument(help="Product files, or associations.", metavar="INPUT")
     ],
     out: Annotated[Path, typer.Option(help="Folder of the products; made if absent.")],
+    preset: Annotated[
+        str | None,
+        typer.Option(help="Parameters that come with the pipeline, such as romancal-1.1."),
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file of parameters.")] = None,
     settings: Annotated[
         list[str] | None,
@@ -39,6 +43,13 @@ def run(
     ] = None,
     skip: Annotated[
         list[str] | None, typer.Option(help="Leave this step out.", metavar="STEP")
+    ] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="Areas to flag: DS9 regions (.reg) or a FITS mask.")
+    ] = None,
+    history: Annotated[
+        Path | None,
+        typer.Option(help="Folder of calibrated images, indexed: flag persistence they left."),
     ] = None,
     references: Annotated[
         Path | None,
@@ -62,6 +73,8 @@ def run(
     Examples:
       aqueduct run exposure l1/*_uncal.asdf --out l2
       aqueduct run exposure l1/*_uncal.asdf --out l2 --set ramp_fit.rejection_threshold=5
+      aqueduct run exposure l1/*_uncal.asdf --out l2 --preset romancal-1.1
+      aqueduct run exposure l1/*_uncal.asdf --out l2 --mask ghosts.reg --history l2
       aqueduct run exposure x_uncal.asdf --out l2 --until linearity
       aqueduct run exposure l2/x_linearity.asdf --out l2 --from ramp_fit
       aqueduct run mosaic asn/*_asn.json --out l3 --jobs 4
@@ -70,14 +83,20 @@ def run(
     from aqueduct.cli.progress import Progress
     from aqueduct.run import run as run_pipeline
 
-    root = references or _default_references(pipeline, inputs, config, settings or ())
+    given = [*(settings or ())]
+    if mask is not None:
+        given.append(f"references.regions={mask.absolute()}")
+    if history is not None:
+        given.append(f"references.history={_history(history, inputs, out).absolute()}")
+    root = references or _default_references(pipeline, inputs, preset, config, given)
     with Progress() as watcher:
         summary = run_pipeline(
             pipeline,
             inputs,
             config,
             out=out,
-            settings=settings or (),
+            preset=preset,
+            settings=given,
             since=since,
             until=until,
             save=save or (),
@@ -92,8 +111,25 @@ def run(
     _conclude(summary)
 
 
+def _history(folder: Path, inputs: Sequence[Path], out: Path) -> Path:
+    """Write the list of earlier exposures in ``folder`` that may have left persistence."""
+    from aqueduct import archive, io
+    from aqueduct.references import write_history
+
+    archive.update(folder)
+    found = archive.earlier_exposures(folder, [io.peek(path).meta for path in inputs])
+    output.note(f"{len(found)} earlier exposures in {folder} are looked at for persistence")
+    path = io.prepare_folder(out) / "history.parquet"
+    write_history(found, path)
+    return path
+
+
 def _default_references(
-    pipeline: str, inputs: Sequence[Path], config: Path | None, settings: Sequence[str]
+    pipeline: str,
+    inputs: Sequence[Path],
+    preset: str | None,
+    config: Path | None,
+    settings: Sequence[str],
 ) -> Path | None:
     """The user's own default set, with what the inputs need made where it is missing."""
     if os.environ.get("AQUEDUCT_REFERENCES") or os.environ.get("CRDS_PATH"):
@@ -104,7 +140,7 @@ def _default_references(
     from aqueduct.run.config import resolve
 
     # Mistakes first: making takes long.
-    resolved = resolve(named(pipeline), file=config, settings=settings)
+    resolved = resolve(named(pipeline), preset=preset, file=config, settings=settings)
     if not any(step.references for step in resolved.pipeline.steps().values()):
         return None
     metas = [io.peek(path).meta for path in inputs]

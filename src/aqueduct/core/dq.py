@@ -58,9 +58,13 @@ _VALUES: Final[dict[str, int]] = {flag.name: flag.value for flag in PIXEL}
 DO_NOT_USE: Final = 1 << 0
 SATURATED: Final = 1 << 1
 JUMP_DET: Final = 1 << 2
+DROPOUT: Final = 1 << 3
 GW_AFFECTED_DATA: Final = 1 << 4
+PERSISTENCE: Final = 1 << 5
 AD_FLOOR: Final = 1 << 6
 OUTLIER: Final = 1 << 7
+WFI18_TRANSIENT: Final = 1 << 7
+"""Of a resultant; the same bit as a pixel's OUTLIER."""
 HOT: Final = 1 << 11
 DEAD: Final = 1 << 10
 WARM: Final = 1 << 12

@@ -17,7 +17,7 @@ from aqueduct.core.errors import InputError
 from aqueduct.core.step import step
 from aqueduct.level3._common import file_name
 from aqueduct.products import Image
-from aqueduct.products.meta import updated
+from aqueduct.products.meta import Meta, updated
 
 
 class FluxConfig(StepConfig):
@@ -37,7 +37,8 @@ def flux(image: Image, config: FluxConfig) -> Image:
     Returns
     -------
     Image
-        MJy/sr, planes in float32, and ``meta.cal_step.flux`` COMPLETE.
+        MJy/sr, planes in float32, and ``meta.cal_step.flux`` COMPLETE. ``meta.background``
+        no longer has a level: the one of Level 2 is in DN/s.
 
     Raises
     ------
@@ -66,8 +67,13 @@ def flux(image: Image, config: FluxConfig) -> Image:
             for name, power in _POWERS.items()
         },
         extras=extras,
-        meta=updated(image.meta, cal_step={"flux": "COMPLETE"}),
+        meta=_meta(image),
     )
+
+
+def _meta(image: Image) -> Meta:
+    meta = updated(image.meta, cal_step={"flux": "COMPLETE"})
+    return updated(meta, background={"level": None}) if meta.get("background") else meta
 
 
 _POWERS = {"data": 1, "err": 1, "dumo": 1, "var_poisson": 2, "var_rnoise": 2}

@@ -9,10 +9,11 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from aqueduct.run.pipeline import Pipeline, Source, Stage, Unit
+from aqueduct.run.pipeline import OnRequest, Pipeline, Source, Stage, Unit
 from aqueduct.run.runner import Summary, Watcher, named, pipeline_names, run
 
 __all__ = [
+    "OnRequest",
     "Pipeline",
     "Source",
     "Stage",

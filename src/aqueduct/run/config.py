@@ -1,4 +1,6 @@
-"""Resolve a run's configuration: defaults < parameter reference < user file < command line.
+"""Resolve a run's configuration.
+
+Defaults < parameter reference < preset < user file < command line.
 
 The file is TOML: one table a step, and two of the runner's own::
 
@@ -12,6 +14,7 @@ The file is TOML: one table a step, and two of the runner's own::
 
     [references]                     # use this file, whatever the rules select
     dark = "my_dark.asdf"
+    context = "roman_0042.pmap"      # the rules to select by
 """
 
 from __future__ import annotations
@@ -27,7 +30,8 @@ from pydantic import ValidationError
 from aqueduct.core.config import StepConfig, nearest
 from aqueduct.core.errors import ConfigError
 from aqueduct.core.step import Step
-from aqueduct.run.pipeline import Edits, Pipeline, edited
+from aqueduct.references.parameters import Parameters
+from aqueduct.run.pipeline import Edits, Pipeline, edited, requested
 
 _OWN = ("pipeline", "references")
 
@@ -54,6 +58,8 @@ class Resolved:
         Where each value came from.
     references : dict of str to Path
         Reference files named by the user, by type.
+    context : str
+        The CRDS context named by the user, as ``references.context``; empty if none is.
     skipped : tuple of str
     """
 
@@ -61,23 +67,28 @@ class Resolved:
     configs: dict[str, StepConfig]
     origins: dict[tuple[str, str], str]
     references: dict[str, Path] = field(default_factory=dict)
+    context: str = ""
     skipped: tuple[str, ...] = ()
 
 
 def resolve(
     pipeline: Pipeline,
     *,
+    preset: str | None = None,
     file: Path | None = None,
     values: Mapping[str, Mapping[str, Any]] | None = None,
     settings: Sequence[str] = (),
     skip: Sequence[str] = (),
-    parameters: Sequence[Layer] = (),
 ) -> Resolved:
-    """Combine all layers into validated step configs.
+    """Combine the layers of a run into validated step configs.
+
+    Parameter references, the weakest, are of an exposure: see :func:`with_parameters`.
 
     Parameters
     ----------
     pipeline : Pipeline
+    preset : str, optional
+        One of the pipeline's own configurations, weaker than the file.
     file : Path, optional
         TOML configuration.
     values : mapping, optional
@@ -87,8 +98,6 @@ def resolve(
         plain string where it is none.
     skip : sequence of str
         Steps to leave out, besides those the file leaves out.
-    parameters : sequence of Layer
-        Parameter references, weaker than the file.
 
     Raises
     ------
@@ -96,7 +105,9 @@ def resolve(
         For a file that can't be read, an unknown step or field (the nearest match is
         named), or a value out of bounds.
     """
-    layers = list(parameters)
+    layers: list[Layer] = []
+    if preset is not None:
+        layers.append(Layer(f"preset {preset}", _read(_preset(pipeline, preset))))
     base = Path.cwd()
     if file is not None:
         layers.append(Layer(str(file), _read(file)))
@@ -105,7 +116,8 @@ def resolve(
         layers.append(Layer("argument", {name: dict(table) for name, table in values.items()}))
     layers.append(Layer("command line", _parse(settings)))
     edits = _edits(layers, skip, base)
-    made = edited(pipeline, edits)
+    references = _references(layers, base)
+    made = edited(requested(pipeline, references), edits)
     steps = made.steps()
     known = [*steps, *edits.skip, *_OWN]
     configs: dict[str, dict[str, Any]] = {name: {} for name in steps}
@@ -124,9 +136,39 @@ def resolve(
         pipeline=made,
         configs={name: _build(step, configs[name], origins) for name, step in steps.items()},
         origins=origins,
-        references=_references(layers, base),
+        references=references,
+        context=_context(layers),
         skipped=edits.skip,
     )
+
+
+def with_parameters(step: Step, given: Mapping[str, Any], found: Parameters) -> StepConfig:
+    """A step's config for one exposure: what the run was given over parameter references.
+
+    Parameters
+    ----------
+    step : Step
+    given : mapping
+        What preset, file and command line set of it, by field.
+    found : Parameters
+        What the parameter references for the exposure say of it.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of bounds.
+    """
+    files = ", ".join(entry["name"] for entry in found.files.values())
+    origins = {(step.name, key): files for key in found.values.keys() - given.keys()}
+    return _build(step, {**found.values, **given}, origins)
+
+
+def _preset(pipeline: Pipeline, name: str) -> Path:
+    if name not in pipeline.presets:
+        raise ConfigError(
+            f"pipeline {pipeline.name} has no preset {name!r}", hint=nearest(name, pipeline.presets)
+        )
+    return pipeline.presets[name]
 
 
 def _read(file: Path) -> dict[str, dict[str, Any]]:
@@ -211,7 +253,13 @@ def _references(layers: Sequence[Layer], base: Path) -> dict[str, Path]:
         name: (base / str(path)).resolve()
         for layer in layers
         for name, path in layer.values.get("references", {}).items()
+        if name != "context"
     }
+
+
+def _context(layers: Sequence[Layer]) -> str:
+    named = [layer.values.get("references", {}).get("context", "") for layer in layers]
+    return str(next(filter(None, reversed(named)), ""))
 
 
 def _check_key(step: Step, key: str, origin: str) -> None:

@@ -246,4 +246,5 @@ def _write(product: Any, path: Path, target: Target, steps: int, unit: Unit, job
     if path in target.earlier:
         recipe = recipe.revising(target.earlier[path])
     ready = finished(product, path, recipe, target.steps[:steps], target, unit.meta)
-    io.write(ready, path, rad=job.rad, recipe=recipe.to_dict())
+    put = io.revise if path in target.earlier else io.write
+    put(ready, path, rad=job.rad, recipe=recipe.to_dict())

@@ -10,7 +10,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -39,6 +39,9 @@ class Stage:
         run, go on with those present, or count it as failed.
     memory : tuple of int
         Bytes one unit takes at its peak, as measured: fixed, and for each member more.
+    skips : tuple of str
+        Names under which ``meta.cal_step`` records the steps that other stages do and its
+        products never see.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Stage:
     steps: tuple[str, ...]
     missing: Missing = "fail"
     memory: tuple[int, int] = (1 << 30, 0)
+    skips: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,25 @@ class Source:
 
 
 @dataclass(frozen=True)
+class OnRequest:
+    """A step that is put in when the user names the file it needs.
+
+    Attributes
+    ----------
+    reftype : str
+        Of the file, as in ``[references]``.
+    step : str
+        ``module:function``.
+    before : str
+        Name of the step it comes before.
+    """
+
+    reftype: str
+    step: str
+    before: str
+
+
+@dataclass(frozen=True)
 class Pipeline:
     """A composition of stages.
 
@@ -104,6 +127,9 @@ class Pipeline:
     stages : tuple of Stage
     plan : callable
         (inputs, output folder) -> the units of all stages, in an order that runs.
+    on_request : tuple of OnRequest
+    presets : dict of str to Path
+        Named configuration files that come with the pipeline.
     """
 
     name: str
@@ -111,6 +137,8 @@ class Pipeline:
     reads: tuple[type[Product], ...]
     stages: tuple[Stage, ...]
     plan: Callable[[Sequence[Source], Path], list[Unit]]
+    on_request: tuple[OnRequest, ...] = ()
+    presets: Mapping[str, Path] = field(default_factory=dict)
 
     def stage(self, name: str) -> Stage:
         return next(stage for stage in self.stages if stage.name == name)
@@ -192,6 +220,14 @@ class Edits:
 def step_name(where: str) -> str:
     """The name of the step at ``where``, without importing it."""
     return where.rpartition(":")[2]
+
+
+def requested(pipeline: Pipeline, reftypes: Collection[str]) -> Pipeline:
+    """``pipeline`` with the steps whose files the user has named."""
+    for entry in pipeline.on_request:
+        if entry.reftype in reftypes:
+            pipeline = edited(pipeline, Edits(before={entry.before: entry.step}))
+    return pipeline
 
 
 def edited(pipeline: Pipeline, edits: Edits) -> Pipeline:

@@ -77,6 +77,7 @@ def run(
     config: str | Path | Mapping[str, Mapping[str, Any]] | None = None,
     *,
     out: str | Path = ".",
+    preset: str | None = None,
     settings: Sequence[str] = (),
     since: str | None = None,
     until: str | None = None,
@@ -101,6 +102,8 @@ def run(
         A TOML file, or the same as nested mappings.
     out : path
         Folder of the products; made if absent.
+    preset : str, optional
+        One of the pipeline's own configurations, weaker than ``config``.
     settings : sequence of str
         ``step.field=value``; stronger than ``config``.
     since, until : str, optional
@@ -130,7 +133,7 @@ def run(
         See :mod:`aqueduct.core.errors`. What other units finished stays.
     """
     chosen = named(pipeline) if isinstance(pipeline, str) else pipeline
-    resolved = _resolve(chosen, config, settings, skip)
+    resolved = _resolve(chosen, preset, config, settings, skip)
     store = _store(references, resolved)
     folder = io.prepare_folder(Path(out))
     sources = _sources(inputs, resolved.pipeline, since)
@@ -150,22 +153,24 @@ def run(
 
 def _resolve(
     pipeline: Pipeline,
+    preset: str | None,
     config: str | Path | Mapping[str, Mapping[str, Any]] | None,
     settings: Sequence[str],
     skip: Sequence[str],
 ) -> Resolved:
     if isinstance(config, Mapping):
-        return resolve(pipeline, values=config, settings=settings, skip=skip)
+        return resolve(pipeline, preset=preset, values=config, settings=settings, skip=skip)
     file = Path(config) if config is not None else None
-    return resolve(pipeline, file=file, settings=settings, skip=skip)
+    return resolve(pipeline, preset=preset, file=file, settings=settings, skip=skip)
 
 
 def _store(references: str | Path | References | None, resolved: Resolved) -> References:
     if isinstance(references, References):
         named_here = {**references.overrides, **resolved.references}
-        return References(references.root, references.context, named_here)
+        context = resolved.context or references.context
+        return References(references.root, context, named_here)
     root = Path(references) if references is not None else default_root()
-    return References(root, overrides=resolved.references)
+    return References(root, resolved.context or None, resolved.references)
 
 
 def _sources(
@@ -203,15 +208,17 @@ def _between(
     save: Sequence[str],
 ) -> list[Unit]:
     """Leave out the stages before ``since`` and after ``until``, and those without steps."""
-    stage_of = {step_name(step): stage.name for stage in pipeline.stages for step in stage.steps}
+    places: dict[str, list[int]] = {}
+    for number, stage in enumerate(pipeline.stages):
+        for where in stage.steps:
+            places.setdefault(step_name(where), []).append(number)
     for name in (since, until, *save):
-        if name is not None and name not in stage_of:
+        if name is not None and name not in places:
             raise ConfigError(
-                f"no step {name!r} in pipeline {pipeline.name}", hint=nearest(name, stage_of)
+                f"no step {name!r} in pipeline {pipeline.name}", hint=nearest(name, places)
             )
-    names = [stage.name for stage in pipeline.stages]
-    first = names.index(stage_of[since]) if since else 0
-    last = names.index(stage_of[until]) if until else len(names) - 1
+    first = places[since][0] if since else 0
+    last = places[until][-1] if until else len(pipeline.stages) - 1
     wanted = {stage.name for stage in pipeline.stages[first : last + 1] if stage.steps}
     return [unit for unit in units if unit.stage in wanted]
 
@@ -234,13 +241,17 @@ def _jobs(
     until: str | None,
     save: Sequence[str],
 ) -> dict[str, Job]:
-    configs = {name: config.model_dump() for name, config in resolved.configs.items()}
+    # What is not given is left to parameter references, which differ from unit to unit.
+    configs = {
+        name: config.model_dump(exclude_unset=True) for name, config in resolved.configs.items()
+    }
     return {
         stage.name: Job(
             stage=stage,
             configs=configs,
             references=references,
             rad=rad,
+            pipeline=resolved.pipeline.name,
             skipped=resolved.skipped,
             skipped_status=skipped_status,
             save=tuple(save),

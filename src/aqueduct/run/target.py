@@ -13,7 +13,8 @@ from aqueduct.core.config import StepConfig
 from aqueduct.core.errors import ConfigError, InputError
 from aqueduct.core.step import Product, Step
 from aqueduct.products import Catalog
-from aqueduct.references import References
+from aqueduct.references import References, parameters
+from aqueduct.run.config import with_parameters
 from aqueduct.run.job import Job
 from aqueduct.run.pipeline import Unit, load_step
 from aqueduct.run.recipe import Input, Recipe, restart
@@ -40,7 +41,8 @@ class Target:
     earlier : dict of Path to Recipe
         For outputs that revise an input: that input's recipe before the revision.
     skipped : tuple of str
-        Names under which ``meta.cal_step`` records the steps left out.
+        Names under which ``meta.cal_step`` records the steps left out, on request or by
+        the stage.
     """
 
     steps: list[Step]
@@ -68,13 +70,23 @@ def aim(unit: Unit, job: Job) -> Target:
     """Work out the target of a unit from its inputs' headers; reads no arrays."""
     headers = [io.peek(path) for path in unit.inputs]
     steps = _range([load_step(where) for where in job.stage.steps], job)
-    configs = [step.config(**job.configs[step.name]) for step in steps]
     metas = [header.meta for header in headers if header.product is not Catalog]
-    recipe = _start(unit, job, headers)
+    # What a step sees together is configured by the first, as its references are chosen.
+    said = [
+        parameters(job.references, step, metas[0] if metas else {}, job.pipeline) for step in steps
+    ]
+    left_out = [step for step, found in zip(steps, said, strict=True) if found.skip]
+    said = [found for found in said if not found.skip]
+    steps = [step for step in steps if step not in left_out]
+    configs = [
+        with_parameters(step, job.configs[step.name], found)
+        for step, found in zip(steps, said, strict=True)
+    ]
+    recipe = _start(unit, job, headers, [step.name for step in left_out])
     offset = len(recipe.links)
     used: Used = {}
-    for step, config in zip(steps, configs, strict=True):
-        needs = references_of(step, job.references, metas)
+    for step, config, found in zip(steps, configs, said, strict=True):
+        needs = {**references_of(step, job.references, metas), **found.files}
         recipe = recipe.extended(step, config, needs)
         used.update(needs)
     outputs = unit.outputs
@@ -88,9 +100,13 @@ def aim(unit: Unit, job: Job) -> Target:
         outputs=outputs,
         metas=metas,
         used=used,
-        context=job.references.context if used else "",
+        context=job.references.context if used.keys() - job.references.overrides.keys() else "",
         earlier=_earlier(unit, headers),
-        skipped=job.skipped_status,
+        skipped=(
+            *job.skipped_status,
+            *job.stage.skips,
+            *(step.cal_step for step in left_out if step.cal_step is not None),
+        ),
     )
 
 
@@ -104,7 +120,7 @@ def _range(steps: Sequence[Step], job: Job) -> list[Step]:
     return list(steps[first:last])
 
 
-def _start(unit: Unit, job: Job, headers: Sequence[io.Header]) -> Recipe:
+def _start(unit: Unit, job: Job, headers: Sequence[io.Header], left_out: Sequence[str]) -> Recipe:
     """The recipe the first step builds on."""
     if job.since is not None and len(headers) == 1 and headers[0].recipe is not None:
         return Recipe.from_dict(headers[0].recipe)
@@ -114,7 +130,7 @@ def _start(unit: Unit, job: Job, headers: Sequence[io.Header]) -> Recipe:
     )
     names = [getattr(product, "name", type(product).__name__) for product in unit.given]
     given = {"rad": job.rad, "stage": job.stage.name, "products": names, **unit.meta}
-    return Recipe(inputs, given=given, skipped=job.skipped)
+    return Recipe(inputs, given=given, skipped=(*job.skipped, *left_out))
 
 
 def _identity(path: Path, header: io.Header, unit: Unit, references: References) -> str:

@@ -13,7 +13,8 @@ from pydantic import Field
 
 from aqueduct.core.config import StepConfig
 from aqueduct.core.errors import ConfigError
-from aqueduct.simulate.render import STRAY_LIGHT, zodiacal
+from aqueduct.instrument.zodiacal import zodiacal
+from aqueduct.simulate.render import STRAY_LIGHT
 
 
 class SkyConfig(StepConfig):
@@ -34,7 +35,7 @@ class SkyConfig(StepConfig):
         ConfigError
             If it depends on the date, and no time is given.
         InputError
-            As :func:`aqueduct.simulate.render.zodiacal`.
+            As :func:`aqueduct.instrument.zodiacal.zodiacal`.
         """
         if self.zodiacal != "date":
             return self.zodiacal

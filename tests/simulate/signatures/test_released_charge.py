@@ -9,12 +9,8 @@ from aqueduct.instrument.detectors import DETECTORS
 from aqueduct.instrument.noise import persistence as measured
 from aqueduct.instrument.technical import table
 from aqueduct.simulate.signatures import Band, Fluence, Frame
-from aqueduct.simulate.signatures.persistence import (
-    PersistenceConfig,
-    decay,
-    persistence,
-    response,
-)
+from aqueduct.instrument.persistence import decay, response
+from aqueduct.simulate.signatures.persistence import PersistenceConfig, persistence
 
 
 @pytest.mark.parametrize("number", [1, 4, 10, 18])
@@ -26,9 +22,8 @@ def test_decay_is_the_measured_one(number: int) -> None:
 
 
 def test_response_to_fluence() -> None:
-    config = PersistenceConfig()
     x = np.array([0.0, 1e4, 5e4, 159e3, 1e6], np.float32)
-    made = response(x, config)
+    made = response(x)
     assert made[0] == 0 and made[3] == pytest.approx(1.0)
     assert made[1] / made[2] == pytest.approx(0.2)
     assert 1.0 < made[4] < 1.3

@@ -4,7 +4,6 @@ from aqueduct.simulate.render.background import (
     STRAY_LIGHT,
     background_rate,
     pixel_area,
-    zodiacal,
 )
 from aqueduct.simulate.render.images import draw_plane
 from aqueduct.simulate.render.sources import sources, trails
@@ -18,5 +17,4 @@ __all__ = [
     "pixel_area",
     "sources",
     "trails",
-    "zodiacal",
 ]

@@ -1,14 +1,7 @@
 """Persistence: charge trapped in earlier exposures and released in this one.
 
-A pixel filled with x electrons t seconds ago gives
-
-    P(x, t) = F(x) / F(159 ke) * max(a exp(-b t) + d exp(-e t) + c, 0)      [electron/s]
-    F(x)    = (x / x0)^alpha / (1 + exp(-(x - x0) / dx)),   linear below the half-well
-
-The decay in time is each detector's own median, measured after 159 000 electrons (Roman
-technical information); F is the dependence on fluence of the Fermi model of WFC3/IR (Long
-et al. 2015) with the numbers of romanisim. Released electrons are Poisson numbers, of the
-rate at the middle of each interval between reads.
+The rate is that of :mod:`aqueduct.instrument.persistence`; released electrons are Poisson
+numbers, of the rate at the middle of each interval between reads.
 """
 
 from __future__ import annotations
@@ -20,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from aqueduct.core.config import StepConfig
-from aqueduct.instrument.noise import PERSISTENCE_FLUENCE, Persistence
+from aqueduct.instrument.persistence import HALF_WELL, PIVOT, SLOPE, WIDTH, decay, response
 from aqueduct.kernels.compile import jit
 from aqueduct.simulate.signatures.frame import Act, Band, Frame
 from aqueduct.simulate.signatures.random import poisson, row_keys
@@ -31,10 +24,10 @@ Plane = NDArray[Any]
 class PersistenceConfig(StepConfig):
     """The dependence on fluence."""
 
-    x0: float = Field(6e4, gt=0, description="Pivot, electron")
-    dx: float = Field(5e4, gt=0, description="Width of the onset, electron")
-    alpha: float = Field(0.045, ge=0, description="Slope at large fluence")
-    half_well: float = Field(5e4, gt=0, description="Below it, linear in fluence; electron")
+    x0: float = Field(PIVOT, gt=0, description="Pivot, electron")
+    dx: float = Field(WIDTH, gt=0, description="Width of the onset, electron")
+    alpha: float = Field(SLOPE, ge=0, description="Slope at large fluence")
+    half_well: float = Field(HALF_WELL, gt=0, description="Below it, linear in fluence; electron")
     faintest: float = Field(
         0.01, ge=0, description="Pixels that start with less are left out, electron/s"
     )
@@ -67,7 +60,7 @@ def _released(
     parts: list[NDArray[np.float32]] = []
     for seconds, fluence in frame.earlier:
         now = float(decay(frame.truth.persistence, seconds))
-        share = response(fluence, config)
+        share = response(fluence, config.x0, config.dx, config.alpha, config.half_well)
         index = np.flatnonzero((share * now >= config.faintest) & (now > 0))
         curve = decay(frame.truth.persistence, seconds + middle) * step
         pixels.append(index)
@@ -78,25 +71,6 @@ def _released(
     total = np.zeros((len(unique), len(step)), np.float32)
     np.add.at(total, place, np.concatenate(parts))
     return unique, total
-
-
-def decay(model: Persistence, seconds: Any) -> NDArray[np.float64]:
-    """Electron/s that long after 159 000 electrons."""
-    t = np.asarray(seconds, np.float64)
-    curve = model.a * np.exp(-model.b * t) + model.d * np.exp(-model.e * t) + model.c
-    return np.asarray(np.maximum(curve, 0.0))
-
-
-def response(fluence: Plane, config: PersistenceConfig) -> NDArray[np.float32]:
-    """F(x) / F(159 ke)."""
-
-    def fermi(x: Any) -> Any:
-        return (x / config.x0) ** config.alpha / (1 + np.exp(-(x - config.x0) / config.dx))
-
-    half = config.half_well
-    low = fermi(half) * np.clip(fluence, 0, half) / half
-    made = np.where(fluence < half, low, fermi(np.maximum(fluence, half)))
-    return np.asarray(made / fermi(PERSISTENCE_FLUENCE), np.float32)
 
 
 @jit
