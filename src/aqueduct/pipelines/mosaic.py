@@ -10,7 +10,7 @@ from aqueduct.geometry.skycells import SkyCell
 from aqueduct.io import read_association
 from aqueduct.pipelines.associate import associate
 from aqueduct.products import Association, Image, Mosaic
-from aqueduct.run import Pipeline, Source, Stage, Unit
+from aqueduct.run import OnRequest, Pipeline, Source, Stage, Unit
 
 COADD = Stage(
     name="coadd",
@@ -78,4 +78,5 @@ MOSAIC = Pipeline(
     reads=(Association, Image),
     stages=(COADD,),
     plan=plan,
+    on_request=(OnRequest("regions", "aqueduct.level2.user_mask:user_mask", before="flux"),),
 )
