@@ -6,6 +6,8 @@ import pytest
 from astropy.wcs import WCS
 
 from aqueduct.core.errors import InputError
+from aqueduct.geometry import polynomial
+from aqueduct.geometry.pixelmap import PixelMap
 from aqueduct.geometry.pointing import on_sky
 from aqueduct.geometry.siaf import aperture
 from aqueduct.geometry.skycells import cell
@@ -112,3 +114,41 @@ def test_cell_agrees_with_wcslib():
     fits.wcs.crpix, fits.wcs.cdelt = (here.x0 + 1, here.y0 + 1), (here.scale, here.scale)
     x, y = np.random.default_rng(1).uniform(0, 4999, (2, 100))
     assert separation(*cell_wcs(here)(x, y), *fits.all_pix2world(x, y, 0)).max() < 1e-12
+
+
+def a_bend(size=5.0):
+    """Up to some mas at the edges of the detector."""
+    bend = np.zeros((2, 6, 6))
+    for power, (i, j) in enumerate([(2, 0), (1, 1), (0, 3), (2, 2), (0, 5)]):
+        bend[power % 2, i, j] = size / 3e3 * (-1) ** power / 225.0 ** (i + j)
+    return bend
+
+
+def test_bend_comes_before_the_matrix(wcs, wcsinfo, pixels):
+    matrix, shift, bend = np.array([[1.001, 2e-4], [-3e-4, 0.999]]), np.array([1.2, -0.7]), a_bend()
+    moved = corrected_wcs(wcs, wcsinfo, matrix, shift, bend)
+    plane = TangentPlane(wcsinfo["ra_ref"], wcsinfo["dec_ref"], scale=1 / 3600)
+    before, after = (np.stack(plane.to_pixel(*one(*pixels))) for one in (wcs, moved))
+    bent = before + polynomial.evaluate(bend, *before)
+    assert np.abs(bent - before).max() > 1e-3
+    np.testing.assert_allclose(after, matrix @ bent + shift[:, None], atol=1e-8)
+
+
+def test_bend_is_undone_by_the_inverse(wcs, wcsinfo, pixels):
+    moved = corrected_wcs(wcs, wcsinfo, np.eye(2), (0.1, 0.2), a_bend())
+    change = moved.get_transform("v2v3vacorr", "v2v3corr")
+    place = wcs.get_transform("detector", "v2v3vacorr")(*pixels)
+    back = change.inverse(*change(*place))
+    np.testing.assert_allclose(back, place, atol=1e-8)
+
+
+def test_pixel_map_holds_a_bend_and_a_file_too(wcs, wcsinfo, pixels):
+    moved = corrected_wcs(wcs, wcsinfo, np.eye(2), (0.1, 0.2), a_bend())
+    found = PixelMap.from_gwcs(moved, (4088, 4088)).to_sky(*pixels)
+    assert separation(*found, *moved(*pixels)).max() < 0.01 * MAS
+    buffer = io.BytesIO()
+    asdf.AsdfFile({"wcs": moved}).write_to(buffer)
+    buffer.seek(0)
+    with asdf.open(buffer) as file:
+        np.testing.assert_array_equal(file["wcs"](*pixels), moved(*pixels))
+    np.testing.assert_array_equal(uncorrected_wcs(moved)(*pixels), wcs(*pixels))

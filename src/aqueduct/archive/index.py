@@ -25,7 +25,7 @@ from aqueduct.core.errors import InputError, OutputError
 from aqueduct.core.step import Product
 from aqueduct.geometry.footprint import parse_s_region
 from aqueduct.geometry.tangent import center, vector
-from aqueduct.products import Catalog, Image, Mosaic, Ramp, Raw, Segmentation
+from aqueduct.products import Catalog, Image, Mosaic, Ramp, Raw, Segmentation, Wcs
 
 NAME: Final = ".aqueduct-index.sqlite"
 SUFFIXES: Final = (".asdf", ".parquet")
@@ -33,6 +33,7 @@ LEVEL: Final[dict[type[Product], int]] = {
     Raw: 1,
     Ramp: 1,
     Image: 2,
+    Wcs: 2,
     Mosaic: 3,
     Catalog: 4,
     Segmentation: 4,
@@ -60,7 +61,7 @@ class Entry(Base):
     name : str
         Path within the folder.
     kind : str
-        ``Raw``, ``Ramp``, ``Image``, ``Mosaic``, ``Catalog`` or ``Segmentation``.
+        ``Raw``, ``Ramp``, ``Image``, ``Wcs``, ``Mosaic``, ``Catalog`` or ``Segmentation``.
     start, end : datetime
         UTC.
     ra, dec, radius : float

@@ -48,7 +48,7 @@ def find(
     detector : str, optional
     level : int, optional
     kind : str, optional
-        ``Raw``, ``Ramp``, ``Image``, ``Mosaic``, ``Catalog`` or ``Segmentation``.
+        ``Raw``, ``Ramp``, ``Image``, ``Wcs``, ``Mosaic``, ``Catalog`` or ``Segmentation``.
     start, end : datetime, optional
         Products with any observing time in between; without a time zone, UTC.
     name : str, optional

@@ -47,6 +47,9 @@ def run(
     mask: Annotated[
         Path | None, typer.Option(help="Areas to flag: DS9 regions (.reg) or a FITS mask.")
     ] = None,
+    attitude: Annotated[
+        Path | None, typer.Option(help="Attitude telemetry: point by it, not as planned.")
+    ] = None,
     history: Annotated[
         Path | None,
         typer.Option(help="Folder of calibrated images, indexed: flag persistence they left."),
@@ -86,6 +89,8 @@ def run(
     given = [*(settings or ())]
     if mask is not None:
         given.append(f"references.regions={mask.absolute()}")
+    if attitude is not None:
+        given.append(f"references.attitude={attitude.absolute()}")
     if history is not None:
         given.append(f"references.history={_history(history, inputs, out).absolute()}")
     root = references or _default_references(pipeline, inputs, preset, config, given)

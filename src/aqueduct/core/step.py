@@ -4,7 +4,7 @@ What a step reads and writes is taken from its annotations and declared nowhere
 else. A parameter may be
 
 * a product type, or ``list`` of one      what the step works on
-* a reference type                        found by the runner
+* a reference type                        found by the runner; ``T | None``: if there is one
 * ``config: SomeStepConfig``              its parameters
 * ``rng: numpy.random.Generator``         its source of randomness
 * ``state``                               what ``prepare`` returned (block steps)
@@ -21,8 +21,9 @@ Four shapes cover every step:
 from __future__ import annotations
 
 import inspect
+import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -59,6 +60,7 @@ class Parameter:
     name: str
     kind: type[Any]
     many: bool = False
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class Step:
     member: type | None
     prepare: Callable[..., Any] | None
     halo: Callable[[Any], int]
+    unused: Callable[[Any], Collection[str]]
     cal_step: str | None
     uses_rng: bool
     uses_state: bool
@@ -93,6 +96,7 @@ def step(
     shape: Shape,
     prepare: Callable[..., Any] | None = None,
     halo: Callable[[Any], int] | None = None,
+    unused: Callable[[Any], Collection[str]] | None = None,
     cal_step: str | None = None,
     redoable: bool = False,
 ) -> Callable[[Callable[..., Any]], Step]:
@@ -107,6 +111,9 @@ def step(
         name any of the step's references and its config; returns the ``state``.
     halo : callable, optional
         Block steps: pixels needed around a block, from the config.
+    unused : callable, optional
+        From the config, the names of optional references that it leaves unused: they are
+        not looked for.
     cal_step : str, optional
         Name under which ``meta.cal_step`` records it, if the schema has one.
     redoable : bool
@@ -115,7 +122,7 @@ def step(
     """
 
     def register(function: Callable[..., Any]) -> Step:
-        made = _describe(function, shape, prepare, halo, cal_step, redoable)
+        made = _describe(function, shape, prepare, halo, unused, cal_step, redoable)
         # A user's own step is named where it is used; it must not shadow ours for all.
         if function.__module__.startswith("aqueduct."):
             _registry[made.name] = made
@@ -129,6 +136,7 @@ def _describe(
     shape: Shape,
     prepare: Callable[..., Any] | None,
     halo: Callable[[Any], int] | None,
+    unused: Callable[[Any], Collection[str]] | None,
     cal_step: str | None,
     redoable: bool,
 ) -> Step:
@@ -148,7 +156,7 @@ def _describe(
         elif argument == "rng":
             uses_rng = True
         elif kind is not None and issubclass(kind, Reference):
-            references.append(Parameter(argument, kind))
+            references.append(Parameter(argument, kind, optional=kind is not hint))
         elif kind is not None and issubclass(kind, Product):
             products.append(Parameter(argument, kind, many))
         else:
@@ -175,6 +183,7 @@ def _describe(
         member=member,
         prepare=prepare,
         halo=halo or _no_halo,
+        unused=unused or _none_unused,
         cal_step=cal_step,
         uses_rng=uses_rng,
         uses_state=uses_state,
@@ -187,8 +196,15 @@ def _no_halo(config: StepConfig) -> int:
     return 0
 
 
+def _none_unused(config: StepConfig) -> Collection[str]:
+    return ()
+
+
 def _unwrap(hint: Any) -> tuple[type | None, bool]:
-    """(T, False) for T, (T, True) for list[T]."""
+    """(T, False) for T and ``T | None``, (T, True) for list[T]."""
+    if isinstance(hint, types.UnionType):
+        kinds = [kind for kind in typing.get_args(hint) if kind is not types.NoneType]
+        hint = kinds[0] if len(kinds) == 1 else hint
     if typing.get_origin(hint) is list:
         return typing.get_args(hint)[0], True
     return (hint, False) if isinstance(hint, type) else (None, False)

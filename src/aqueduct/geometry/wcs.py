@@ -6,8 +6,10 @@ A detector's frames are detector -> v2v3 -> v2v3vacorr -> world::
     v2v3vacorr  V' = s V + (1 - s) V_ref     s: differential velocity aberration
     world       R_z(-ra) R_y(dec) R_x(roll) R_y(-v3) R_z(v2), all of the reference point
 
-An alignment is one frame more, v2v3corr, between v2v3vacorr and world: an affine map of
-the tangent plane at the reference point, xi to the east and eta to the north.
+An alignment is one frame more, v2v3corr, between v2v3vacorr and world: on the tangent plane
+at the reference point, p = (xi to the east, eta to the north)::
+
+    p' = matrix (p + bend(p)) + shift         bend: polynomials of degree two and more
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from aqueduct.core.errors import InputError
+from aqueduct.geometry import polynomial
 from aqueduct.geometry.pixelmap import PixelMap
 from aqueduct.geometry.tangent import Floats, TangentPlane
 
@@ -38,6 +41,8 @@ CORRECTED = "v2v3corr"
 # The names by which tweakwcs knows its own corrections, so that it can refine ours.
 CORRECTION = "Roman V2-V3 tangent-plane linear correction. v1"
 ARCSEC = np.pi / 180 / 3600
+REACH = 340.0
+"""Arcsec from the reference point, on either axis, where a bend can be undone."""
 
 
 def detector_wcs(
@@ -139,8 +144,14 @@ def _to_world(v2_ref: float, v3_ref: float, ra_ref: float, dec_ref: float, roll_
     return model
 
 
-def corrected_wcs(wcs: Any, wcsinfo: Mapping[str, Any], matrix: ArrayLike, shift: ArrayLike) -> Any:
-    """Return ``wcs`` with an alignment: (xi, eta)' = matrix (xi, eta) + shift.
+def corrected_wcs(
+    wcs: Any,
+    wcsinfo: Mapping[str, Any],
+    matrix: ArrayLike,
+    shift: ArrayLike,
+    bend: Floats | None = None,
+) -> Any:
+    """Return ``wcs`` with an alignment: p' = matrix (p + bend(p)) + shift.
 
     Parameters
     ----------
@@ -151,6 +162,8 @@ def corrected_wcs(wcs: Any, wcsinfo: Mapping[str, Any], matrix: ArrayLike, shift
     matrix : array_like, (2, 2)
     shift : array_like, (2,)
         Arcsec, to the east and to the north.
+    bend : ndarray, (2, n + 1, n + 1), optional
+        Arcsec for each xi^i eta^j, in arcsec too.
 
     Returns
     -------
@@ -167,7 +180,7 @@ def corrected_wcs(wcs: Any, wcsinfo: Mapping[str, Any], matrix: ArrayLike, shift
     corrected = deepcopy(v2v3.frame)
     corrected.name = CORRECTED
     point = _reference_point(wcsinfo)
-    change = _correction(point, np.asarray(matrix, float), np.asarray(shift, float))
+    change = _correction(point, np.asarray(matrix, float), np.asarray(shift, float), bend)
     steps[-2:] = [Step(v2v3.frame, change), Step(corrected, v2v3.transform), world]
     new = WCS(steps, name=wcs.name)
     new.bounding_box = wcs.bounding_box
@@ -200,9 +213,11 @@ def uncorrected_wcs(wcs: Any) -> Any:
     return new
 
 
-def _correction(pointing: Mapping[str, float], matrix: Floats, shift: Floats) -> Any:
-    """The affine map, between (V2, V3) and (V2, V3), with its inverse."""
-    from astropy.modeling.models import RotationSequence3D
+def _correction(
+    pointing: Mapping[str, float], matrix: Floats, shift: Floats, bend: Floats | None
+) -> Any:
+    """The map, between (V2, V3) and (V2, V3), with its inverse."""
+    from astropy.modeling.models import AffineTransformation2D, RotationSequence3D
 
     angles = [pointing["v2_ref"] / 3600, -pointing["v3_ref"] / 3600, pointing["roll_ref"]]
     rotation = RotationSequence3D(angles, axes_order="zyx", name="det_to_optic_axis")
@@ -210,17 +225,45 @@ def _correction(pointing: Mapping[str, float], matrix: Floats, shift: Floats) ->
     back.name = "optic_axis_to_det"
     inverse = np.asarray(np.linalg.inv(matrix), np.float64)
     offset = shift * ARCSEC
-    model = _in_plane(rotation, matrix, offset, "tp_affine", back)
+    change = AffineTransformation2D(matrix, offset, name="tp_affine")
+    restore = AffineTransformation2D(inverse, -inverse @ offset, name="tp_affine_inv")
+    if bend is not None:
+        change = _bent(bend) | change
+        restore = restore | _bent(_unbend(bend))
+    model = _in_plane(rotation, change, back)
     model.name = CORRECTION
-    undo = _in_plane(rotation, inverse, -inverse @ offset, "tp_affine_inv", back)
+    undo = _in_plane(rotation, restore, back)
     undo.name = f"Inverse {CORRECTION}"
     model.inverse = undo
     return model
 
 
-def _in_plane(rotation: Any, matrix: Floats, offset: Floats, name: str, back: Any) -> Any:
-    """(V2, V3) to the plane at the reference point, an affine map there, and back."""
-    from astropy.modeling.models import AffineTransformation2D, Const1D, Identity, Mapping, Scale
+def _bent(bend: Floats) -> Any:
+    """The map p + bend(p), of p in radians."""
+    from astropy.modeling.models import Mapping, Polynomial2D
+
+    degree = bend.shape[-1] - 1
+    powers = [(i, j) for i in range(degree + 1) for j in range(degree + 1 - i)]
+    axes = []
+    for axis, own in enumerate(((1, 0), (0, 1))):
+        terms = {f"c{i}_{j}": bend[axis, i, j] * ARCSEC ** (1 - i - j) for i, j in powers}
+        terms[f"c{own[0]}_{own[1]}"] += 1.0
+        axes.append(Polynomial2D(degree, **terms))
+    return Mapping((0, 1, 0, 1)) | (axes[0] & axes[1])
+
+
+def _unbend(bend: Floats) -> Floats:
+    """The bend that undoes another, as far as ``REACH``."""
+    place = polynomial.chebyshev_grid(2 * bend.shape[-1])
+    change = polynomial.evaluate(bend, *(REACH * place))
+    fitted = polynomial.fit(place + change / REACH, -change, bend.shape[-1] - 1)
+    degrees = np.add.outer(*2 * [np.arange(bend.shape[-1])])
+    return np.asarray(fitted / REACH**degrees)
+
+
+def _in_plane(rotation: Any, change: Any, back: Any) -> Any:
+    """(V2, V3) to the plane at the reference point, a map there, and back."""
+    from astropy.modeling.models import Const1D, Identity, Mapping, Scale
     from gwcs.geometry import CartesianToSpherical, SphericalToCartesian
 
     degrees = Scale(1 / 3600, name="arcsec_to_deg_1D")
@@ -232,7 +275,7 @@ def _in_plane(rotation: Any, matrix: Floats, offset: Floats, name: str, back: An
         | SphericalToCartesian(wrap_lon_at=180, name="s2c")
         | rotation
         | flatten
-        | AffineTransformation2D(matrix, offset, name=name)
+        | change
         | lift
         | back
         | CartesianToSpherical(wrap_lon_at=180, name="c2s")

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from aqueduct.core.errors import InputError
 from aqueduct.core.step import Product
 from aqueduct.io.formats import FORMATS, Format, tag_name
-from aqueduct.io.header import OWN, WCS_KEYS
+from aqueduct.io.header import OWN, WCS_KEYS, peek
+from aqueduct.io.layout import mapped
+from aqueduct.io.planes import index
 from aqueduct.io.tree import DAMAGED, array, is_array, opened, plain
 from aqueduct.products import Image, Mosaic, Ramp, Raw, Segmentation, SkyCell, Wcs, Window
 from aqueduct.products.image import PLANES
@@ -21,9 +23,15 @@ from aqueduct.products.window import BORDER
 
 Arrays = dict[str, NDArray[Any]]
 
+_WCS = "stsci.edu:gwcs/"
+"""In the tree of a file that holds one."""
+
 
 def read_product(path: Path) -> Product:
     """Read the product in an ASDF file; see :func:`aqueduct.io.read`."""
+    raw = _plain_raw(path)
+    if raw is not None:
+        return raw
     with opened(path) as tree:
         form = product_form(str(getattr(tree, "tag", "")), path)
         nodes = {str(name): node for name, node in tree.items()}
@@ -31,6 +39,31 @@ def read_product(path: Path) -> Product:
         arrays |= {name: nodes[name] for name in WCS_KEYS if name in nodes}
         meta = plain(tree["meta"], path)
     return built(form, arrays, meta, path)
+
+
+def _plain_raw(path: Path) -> Raw | None:
+    """Level 1 without the asdf library, which takes over a second to load its extensions.
+
+    None for any other file, and for one that is compressed, has a WCS or is damaged.
+    """
+    try:
+        header = peek(path)
+        if header.product is not Raw:
+            return None
+        found = index(path)
+    except InputError:
+        return None
+    planes, size = found.planes, path.stat().st_size
+    if _WCS in found.tree or any(
+        each.compression or not np.dtype(each.kind).isnative or each.start + each.used > size
+        for each in planes.values()
+    ):
+        return None
+    arrays = {
+        name: mapped(path, np.dtype(each.kind), each.start, each.shape)
+        for name, each in planes.items()
+    }
+    return _raw(arrays, header.meta, "") if {"data", "amp33"} <= set(arrays) else None
 
 
 def product_form(tag: str, path: Path) -> Format:

@@ -19,6 +19,7 @@ from aqueduct.io.atomic import atomic
 from aqueduct.io.formats import FORMATS, Generation, full_tag, of_product
 from aqueduct.io.header import OWN
 from aqueduct.io.layout import write_file
+from aqueduct.io.tree import datamodels, quick_yaml
 from aqueduct.products import Image, Mosaic, Ramp, Raw, Segmentation, Wcs
 from aqueduct.products.image import PLANES
 from aqueduct.products.meta import Meta, updated
@@ -67,10 +68,10 @@ def tree_text(
     The arrays are described and validated, but not touched: asdf would hash every one,
     which costs seven times the writing. ``path`` is written to on the way.
     """
-    model = _model(product, path, rad, recipe)
-    for number, (name, values) in enumerate(arrays.items()):
-        model[name] = _described(values, number)
-    with named_errors(path):
+    with named_errors(path), quick_yaml():
+        model = _model(product, path, rad, recipe)
+        for number, (name, values) in enumerate(arrays.items()):
+            model[name] = _described(values, number)
         model.to_asdf(path, all_array_compression=None, all_array_storage="inline")
     return _sorted_extensions(path.read_bytes())
 
@@ -94,10 +95,9 @@ def load_schemas(kind: type[Product], rad: Generation) -> None:
 
     They take seconds, which a thread of its own can spend while the product is made.
     """
-    from roman_datamodels import datamodels
-
     name, form = next(item for item in FORMATS.items() if item[1].product is kind)
-    getattr(datamodels, form.model).create_minimal(tag=full_tag(name, rad))
+    with quick_yaml():
+        getattr(datamodels(), form.model).create_minimal(tag=full_tag(name, rad))
 
 
 def save(model: Any, path: Path) -> None:
@@ -152,10 +152,8 @@ def named_errors(path: Path) -> Iterator[None]:
 
 def _model(product: Any, path: Path, rad: Generation, recipe: Mapping[str, Any] | None) -> Any:
     """An official model with the metadata of ``product`` and no arrays yet."""
-    from roman_datamodels import datamodels
-
     name, form = of_product(product)
-    model = getattr(datamodels, form.model).create_minimal(tag=full_tag(name, rad))
+    model = getattr(datamodels(), form.model).create_minimal(tag=full_tag(name, rad))
     meta = official_meta(product.meta, path.name, form.model, rad, recipe)
     wcs = getattr(product, "wcs", None)
     # RAD wants the key even of an image that has no WCS yet.

@@ -12,7 +12,9 @@ import ast
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,11 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aqueduct.core.errors import InputError
+from aqueduct.core.paths import cache_home
+from aqueduct.core.provenance import digest
 from aqueduct.io.asdf_write import named_errors, official_meta
 from aqueduct.io.atomic import atomic
 from aqueduct.io.formats import Format, Generation, full_tag, of_model, of_product
 from aqueduct.io.header import OWN, Header
-from aqueduct.io.tree import ABSENT, DAMAGED
+from aqueduct.io.tree import ABSENT, DAMAGED, datamodels, quick_yaml
 from aqueduct.products import Catalog
 from aqueduct.products.catalog import Kind
 from aqueduct.products.columns import column
@@ -64,13 +68,11 @@ def write_catalog(
 
 def _model_of(catalog: Catalog, meta: Meta, tag: str, form: Format, path: Path) -> Any:
     """The official model of a catalog, checked against its schema."""
-    from roman_datamodels import datamodels
-
     table = described_table(catalog.columns)
-    with named_errors(path):
+    with named_errors(path), quick_yaml():
         _check_part(meta, tag, "meta")
-        _check_columns(tag, tuple((entry.name, entry.dtype.str) for entry in table.itercols()))
-    model = getattr(datamodels, form.model).create_minimal(tag=tag)
+        _check_columns(tag, tuple(_declared(entry) for entry in table.itercols()))
+        model = getattr(datamodels(), form.model).create_minimal(tag=tag)
     model["meta"] = meta
     model[_TABLE] = table
     return model
@@ -88,13 +90,27 @@ def described_table(columns: Mapping[str, NDArray[Any]]) -> Any:
     return table
 
 
-@cache
-def _check_columns(tag: str, kinds: tuple[tuple[str, str], ...]) -> None:
-    """Check columns of these names and types against a schema, which looks at no values.
+def _declared(entry: Any) -> tuple[str, str, str, str]:
+    """What a schema sees of a column: name, type, unit and description."""
+    return entry.name, entry.dtype.str, str(entry.unit), str(entry.description)
 
-    The schema tries every column on every rule: as long as writing the file ten times.
+
+@cache
+def _check_columns(tag: str, kinds: tuple[tuple[str, str, str, str], ...]) -> None:
+    """Check columns against a schema, which looks at no values.
+
+    The schema tries every column on every rule: as long as writing the file ten times. So
+    what has passed is remembered in the user's cache, for this version of the schemas.
     """
-    _check_part(described_table({name: np.empty(0, kind) for name, kind in kinds}), tag, _TABLE)
+    passed = digest([tag, version("rad"), kinds])
+    mark = cache_home() / "checked" / passed
+    if mark.exists():
+        return
+    empty = described_table({name: np.empty(0, kind) for name, kind, _, _ in kinds})
+    _check_part(empty, tag, _TABLE)
+    with suppress(OSError):  # a cache that can't be written to is no error
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
 
 
 def _check_part(value: Any, tag: str, part: str) -> None:

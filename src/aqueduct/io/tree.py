@@ -6,9 +6,11 @@ import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from aqueduct.core.errors import AqueductError, InputError
@@ -16,6 +18,38 @@ from aqueduct.io.layout import mapped
 
 ABSENT = "check the path, and the folder it starts from"
 DAMAGED = "copy or make the file again; `aqueduct show` tells what can be read of it"
+
+
+_SAFE_LOAD = yaml.safe_load
+_LOADING = Lock()
+
+
+@contextmanager
+def quick_yaml() -> Iterator[None]:
+    """Let the libraries read their schemas with libyaml: they ask for the parser in Python.
+
+    It gives the same and saves a second at the first file of a process.
+    """
+    if hasattr(yaml, "CSafeLoader"):
+        yaml.safe_load = lambda stream: yaml.load(stream, Loader=yaml.CSafeLoader)
+    try:
+        yield
+    finally:
+        yaml.safe_load = _SAFE_LOAD
+
+
+def datamodels() -> Any:
+    """``roman_datamodels.datamodels``, with the extensions of asdf loaded before.
+
+    Each imports the other: two threads that begin at either end wait for ever.
+    """
+    with _LOADING, quick_yaml():
+        import asdf
+
+        _ = asdf.get_config().extensions
+        from roman_datamodels import datamodels
+
+        return datamodels
 
 
 @contextmanager
@@ -30,8 +64,9 @@ def opened(path: Path) -> Iterator[Mapping[str, Any]]:
     """
     import asdf
 
+    datamodels()
     try:
-        with asdf.config_context() as config:
+        with quick_yaml(), asdf.config_context() as config:
             # Every file written is validated; the parts read are checked where used.
             config.validate_on_read = False
             with asdf.open(path, memmap=True, lazy_load=True, lazy_tree=True) as file:

@@ -27,7 +27,7 @@ from aqueduct.instrument.noise import persistence as measured
 from aqueduct.instrument.persistence import decay, response
 from aqueduct.products import Image
 from aqueduct.products.references import GainReference, HistoryReference, PastExposure
-from aqueduct.products.window import SCIENCE, SCIENCE_WINDOW, cut
+from aqueduct.products.window import Window, cut
 
 _BAND = 64
 _DAY = 86400.0
@@ -51,7 +51,7 @@ def persistence(
     Parameters
     ----------
     image : Image
-        DN/s, of the science area.
+        DN/s.
     history : HistoryReference
         Calibrated earlier exposures; those outside the window are passed over.
     gain : GainReference
@@ -65,7 +65,7 @@ def persistence(
     """
     start = float(image.exposure.start_time.utc.mjd)
     past = [
-        (one, seconds)
+        (_part(one, image.window), seconds)
         for one in history.exposures
         if 0 < (seconds := (start - one.end) * _DAY) <= config.window
     ]
@@ -74,7 +74,7 @@ def persistence(
     model = measured(image.exposure.detector)
     middle = image.exposure.frame_time * image.exposure.read_pattern[-1][-1] / 2
     terms = [(one, float(decay(model, seconds + middle))) for one, seconds in past]
-    electrons = np.asarray(cut(gain.data, SCIENCE_WINDOW), np.float32)
+    electrons = np.asarray(cut(gain.data, image.window), np.float32)
     flags = image.dq.copy()
 
     def band(limits: tuple[int, int]) -> None:
@@ -83,9 +83,13 @@ def persistence(
         limit = config.threshold * image.err[rows].astype(np.float32) * electrons[rows]
         flags[rows] |= (expected > limit) * np.uint32(dq.PERSISTENCE)
 
-    over(band, bands(SCIENCE, _BAND))
+    over(band, bands(len(flags), _BAND))
     names = [one.name for one, _ in past]
     return replace(image, dq=flags, meta={**image.meta, "persistence": {"exposures": names}})
+
+
+def _part(past: PastExposure, window: Window) -> PastExposure:
+    return replace(past, rate=cut(past.rate, window), dq=cut(past.dq, window))
 
 
 def _fluence(past: PastExposure, rows: slice, gain: NDArray[Any]) -> NDArray[np.float32]:

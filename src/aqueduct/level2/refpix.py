@@ -4,82 +4,236 @@ Only changes between resultants are removed: each reference pixel is first refer
 own mean over the resultants, so that every pixel keeps its mean in time.
 
     b_i(p) = R_i(p) - mean_i R_i(p)                          [DN]
-    R_i'   = R_i - drift_i(channel, row)
+    R_i'   = R_i - line_i(channel, t) - w_i(channel, t)
 
-``drift`` is, for each readout channel and resultant, the least-squares line through b in
-the top and bottom reference rows against row (the second step of IRRC; Rauscher et al.
-2022, JATIS 8, 028002). Optionally the left and right reference columns, smoothed along
-the rows, add what they still show after their own channel's line is removed. The
-frequency-weighted part of IRRC (amplifier 33) is not applied.
+``line`` is, for each readout channel and resultant, the least-squares line through b in the
+top and bottom reference rows, against the time t at which a sample is read. ``w`` is what
+the left and right reference columns and the reference amplifier (amplifier 33) tell of the
+noise that all channels share, each with a weight for every channel and frequency: Improved
+Roman Reference Correction, :mod:`aqueduct.level2._irrc` (Rauscher et al. 2022, JATIS 8, 028002).
+The weights are a reference file. Where the rules say that there is none, only the line is
+removed; ``meta.ref_file`` lists the file exactly if it was used.
+
+Against the official step: a reference pixel that happens to equal its mean is as good as any
+other; outliers (cosmic rays) are left out; w is normalised with 573440 samples, not 573442.
 """
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.ndimage import uniform_filter1d
 
 from aqueduct.core import dq
 from aqueduct.core.config import StepConfig
+from aqueduct.core.errors import InputError, MissingReferenceError
 from aqueduct.core.step import step
+from aqueduct.core.threads import threads
+from aqueduct.level2 import _irrc
 from aqueduct.products import Ramp, Raw
-from aqueduct.products.references import MaskReference
+from aqueduct.products.references import MaskReference, RefpixReference
 from aqueduct.products.window import BORDER, CHANNEL, FRAME
 
 CHANNELS = FRAME // CHANNEL
-_EDGES = np.r_[0:BORDER, FRAME - BORDER : FRAME]
+EDGES = np.r_[0:BORDER, FRAME - BORDER : FRAME]
+"""The reference rows."""
+_QUANTISATION = 0.3
+"""DN RMS: what rounding to whole numbers leaves at least."""
+_CLIPPINGS = 2
+_SPAN = _irrc.SAMPLES / 10
+"""Clocks RMS that the samples of a line must lie apart."""
+
+
+Spectra = tuple[NDArray[np.complex64], NDArray[np.complex64], NDArray[np.complex64]]
+"""Of left columns, right columns and the reference amplifier: (resultant, frequency)."""
 
 
 class RefpixConfig(StepConfig):
     """Parameters of :func:`refpix`."""
 
-    trend: Literal["line", "mean"] = Field(
-        "line", description="Drift of a channel along the rows: a line, or one value"
+    method: Literal["auto", "irrc", "amplifier"] = Field(
+        "auto",
+        description="How it is measured. irrc: with the reference amplifier, needs a refpix "
+        "reference; amplifier: the trend of each channel alone; auto: irrc where the rules have "
+        "a refpix reference, otherwise amplifier",
     )
-    side_smoothing: int = Field(
-        0,
-        ge=0,
-        le=FRAME,
-        description="Rows over which the side columns are averaged; 0 leaves them out",
+    trend: Literal["line", "mean"] = Field(
+        "line", description="Drift of a channel within a frame: a line in time, or one value"
+    )
+    clip: float = Field(
+        5.0, ge=0, description="Reference samples further off, in standard deviations, are left "
+        "out; 0 keeps all"
+    )  # fmt: skip
+    equal_is_missing: bool = Field(
+        False,
+        description="Leave out reference samples equal to their mean over the resultants, as "
+        "the official step does",
     )
 
 
 @dataclass(frozen=True)
 class Drift:
-    """``values`` float32 (resultant, channel, row), DN: to be subtracted."""
+    """What is to be subtracted.
 
-    values: NDArray[np.float32]
+    Attributes
+    ----------
+    level, slope : ndarray of float64, (resultant, channel)
+        The line of each channel: DN in mid-frame, DN per clock.
+    spectra : tuple of ndarray of complex64, (resultant, 286721)
+        Of left and right columns and the reference amplifier; None if only the line is removed.
+    weights : RefpixReference or None
+    """
+
+    level: NDArray[np.float64]
+    slope: NDArray[np.float64]
+    spectra: Spectra | None = None
+    weights: RefpixReference | None = None
+
+    def __post_init__(self) -> None:
+        # Not fields: what is kept does not change what comes out.
+        object.__setattr__(self, "_kept", _Kept(3 * threads()))
+
+    def values(self, channel: int, rows: slice) -> NDArray[np.float32]:
+        """DN in some rows of a channel: (resultant, row, column)."""
+        if self.weights is None:
+            return self._line(channel, rows)
+        kept: _Kept = self.__dict__["_kept"]
+        return kept.get(channel, self._whole)[:, rows]
+
+    def _line(self, channel: int, rows: slice) -> NDArray[np.float32]:
+        clocks = _irrc.clocks(np.arange(FRAME)[rows])
+        level, slope = (each[:, channel, None, None] for each in (self.level, self.slope))
+        return _irrc.in_order(channel, (level + slope * clocks).astype(np.float32))
+
+    def _whole(self, channel: int) -> NDArray[np.float32]:
+        assert self.weights is not None
+        assert self.spectra is not None
+        gamma, zeta, alpha = self.weights.gamma, self.weights.zeta, self.weights.alpha
+        weights = (gamma[channel], zeta[channel], alpha[channel])
+        made = _irrc.in_order(channel, _irrc.waveform(self.spectra, weights))
+        for first in range(0, FRAME, CHANNEL):
+            rows = slice(first, first + CHANNEL)
+            made[:, rows] += self._line(channel, rows)
+        return made
 
 
-def measure_drift(frame: Raw | Ramp, config: RefpixConfig, mask: MaskReference) -> Drift:
+class _Kept:
+    """The latest waveforms: each is made once, by the first thread that asks for it."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[int, tuple[threading.Lock, list[NDArray[np.float32]]]]
+        self._entries = OrderedDict()
+
+    def get(self, channel: int, make: Any) -> NDArray[np.float32]:
+        with self._lock:
+            lock, found = self._entries.setdefault(channel, (threading.Lock(), []))
+            self._entries.move_to_end(channel)
+            while len(self._entries) > self._most:
+                self._entries.popitem(last=False)
+        with lock:
+            if not found:
+                found.append(make(channel))
+        return found[0]
+
+
+def measure_drift(
+    frame: Raw | Ramp,
+    config: RefpixConfig,
+    mask: MaskReference,
+    weights: RefpixReference | None = None,
+) -> Drift:
     """Measure the drift of every channel; only reference pixels of ``frame`` are read.
 
     Pixels with BAD_REF_PIXEL, and those that never change (not connected, or simulated as
     zero), are left out. A channel without any is left as it is.
+
+    Raises
+    ------
+    MissingReferenceError
+        If the method needs weights and there are none.
+    InputError
+        If it needs the reference amplifier and ``frame`` has lost it.
     """
-    edges, used = _changes(frame.data[:, _EDGES, :], mask.dq[_EDGES, :])
-    drift = np.empty((len(edges), CHANNELS, FRAME), np.float32)
+    if config.method == "irrc" and weights is None:
+        raise MissingReferenceError(
+            "no refpix reference, which this method needs",
+            where="step refpix",
+            hint="derive one with `aqueduct references derive refpix`, or go without: "
+            "--set refpix.method=amplifier",
+        )
+    lines = measure_lines(frame, config, mask)
+    if weights is None or config.method == "amplifier":
+        return lines
+    return replace(lines, spectra=measure_spectra(frame, config, mask, lines), weights=weights)
+
+
+def measure_lines(frame: Raw | Ramp, config: RefpixConfig, mask: MaskReference) -> Drift:
+    """The line through the reference rows of every channel and resultant."""
+    changes, used = _changes(frame.data[:, EDGES], mask.dq[EDGES], config)
+    clocks = _irrc.clocks(EDGES).ravel()
+    level, slope = np.empty((2, len(changes), CHANNELS))
     for channel in range(CHANNELS):
         columns = slice(channel * CHANNEL, (channel + 1) * CHANNEL)
-        drift[:, channel] = _trend(edges[:, :, columns], used[:, columns], config.trend)
-    if config.side_smoothing:
-        left, right = slice(None, BORDER), slice(-BORDER, None)
-        sides, used = _changes(
-            np.concatenate([frame.data[:, :, left], frame.data[:, :, right]], axis=2),
-            np.concatenate([mask.dq[:, left], mask.dq[:, right]], axis=1),
+        samples = _flat(_irrc.in_order(channel, changes[:, :, columns]))
+        there = _flat(_irrc.in_order(channel, used[:, :, columns]))
+        level[:, channel], slope[:, channel] = _line(samples, there, clocks, config)
+    return Drift(level, slope)
+
+
+def measure_spectra(
+    frame: Raw | Ramp, config: RefpixConfig, mask: MaskReference, lines: Drift
+) -> Spectra:
+    """Spectra of left and right columns and of the reference amplifier, lines removed."""
+    sides = []
+    for channel, columns in ((0, slice(BORDER)), (CHANNELS - 1, slice(FRAME - BORDER, FRAME))):
+        changes, used = _changes(frame.data[:, :, columns], mask.dq[:, columns], config)
+        line = lines.values(channel, slice(None))
+        changes -= line[..., :BORDER] if channel == 0 else line[..., -BORDER:]
+        changes *= _inliers(changes, used, config)
+        sides.append(_irrc.side_spectra(_irrc.in_order(channel, changes)))
+    changes, used = _changes(_amplifier(frame), np.uint32(0), config)
+    clocks = _irrc.clocks(np.arange(FRAME))
+    edges = _flat(changes[:, EDGES]), _flat(used[:, EDGES])
+    level, slope = _line(*edges, clocks[EDGES].ravel(), config)
+    for number, samples in enumerate(changes):
+        samples -= (level[number] + slope[number] * clocks).astype(np.float32)
+    amplifier = _irrc.channel_spectra(changes, _inliers(changes, used, config))
+    return sides[0], sides[1], amplifier
+
+
+def _amplifier(frame: Raw | Ramp) -> NDArray[Any]:
+    """The reference amplifier; of a ramp, what is kept of it for the product."""
+    if isinstance(frame, Raw):
+        return frame.amp33
+    if "amp33" not in frame.extras:
+        raise InputError(
+            "the reference amplifier is lost, which Improved Roman Reference Correction needs",
+            where=str(frame.meta.get("filename", "ramp")),
+            hint="start from the Level 1 file, or set refpix.method=amplifier",
         )
-        sides[:, :, :BORDER] -= drift[:, 0, :, None]
-        sides[:, :, BORDER:] -= drift[:, -1, :, None]
-        drift += _smoothed(sides, used, config.side_smoothing)[:, None, :]
-    return Drift(drift)
+    return frame.extras["amp33"]
 
 
-@step(shape="block", prepare=measure_drift, cal_step="refpix")
-def refpix(ramp: Ramp, mask: MaskReference, state: Drift, config: RefpixConfig) -> Ramp:
+@step(
+    shape="block",
+    prepare=measure_drift,
+    cal_step="refpix",
+    unused=lambda config: ("weights",) if config.method == "amplifier" else (),
+)
+def refpix(
+    ramp: Ramp,
+    mask: MaskReference,
+    weights: RefpixReference | None,
+    state: Drift,
+    config: RefpixConfig,
+) -> Ramp:
     """Subtract the drift that the reference pixels show from all pixels of a channel.
 
     Parameters
@@ -88,6 +242,8 @@ def refpix(ramp: Ramp, mask: MaskReference, state: Drift, config: RefpixConfig) 
         DN.
     mask : MaskReference
         Used by :func:`measure_drift`: bad reference pixels.
+    weights : RefpixReference, optional
+        Used by :func:`measure_drift`: weights of the shared noise.
     state : Drift
         From :func:`measure_drift`. Zero in a channel without usable reference pixels.
     config : RefpixConfig
@@ -100,44 +256,82 @@ def refpix(ramp: Ramp, mask: MaskReference, state: Drift, config: RefpixConfig) 
     data = np.empty_like(ramp.data)
     first, stop = ramp.window.column, ramp.window.column + ramp.window.width
     for channel in range(first // CHANNEL, (stop - 1) // CHANNEL + 1):
-        left = max(channel * CHANNEL, first) - first
-        right = min((channel + 1) * CHANNEL, stop) - first
-        drift = state.values[:, channel, ramp.window.rows, None]
-        np.subtract(ramp.data[:, :, left:right], drift, out=data[:, :, left:right])
+        start = channel * CHANNEL
+        left, right = max(start, first), min(start + CHANNEL, stop)
+        here = slice(left - first, right - first)
+        drift = state.values(channel, ramp.window.rows)[:, :, left - start : right - start]
+        np.subtract(ramp.data[:, :, here], drift, out=data[:, :, here])
     return replace(ramp, data=data)
 
 
+def _flat(values: NDArray[Any]) -> NDArray[Any]:
+    return values.reshape(len(values), -1)
+
+
 def _changes(
-    data: NDArray[Any], flags: NDArray[np.uint32]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Values less their mean over the resultants, and which pixels can be used."""
+    data: NDArray[Any], flags: NDArray[np.uint32] | np.uint32, config: RefpixConfig
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Values less their mean over the resultants, and which samples can be used."""
     used = ((flags & dq.BAD_REF_PIXEL) == 0) & np.any(data != data[0], axis=0)
-    # Whole numbers, so exact: the reference read and the encoding offset cancel, and a decoded
-    # ramp gives the same as the raw frame.
-    total = data.sum(axis=0, dtype=np.float64)
-    return (len(data) * data.astype(np.float64) - total) / len(data), used
+    # Whole numbers below 2^24, so exact: the reference read and the encoding offset cancel,
+    # and a decoded ramp gives the same as the raw frame.
+    values = data.astype(np.float32)
+    total = values.sum(axis=0)
+    values *= len(data)
+    values -= total
+    values /= len(data)
+    there = np.broadcast_to(used, values.shape)
+    return values, there & (values != 0) if config.equal_is_missing else there
 
 
-def _trend(changes: NDArray[np.float64], used: NDArray[np.bool_], kind: str) -> NDArray[np.float64]:
-    """Line (or mean) through the reference rows of one channel: (resultant, row)."""
-    values = changes[:, used]
-    if not values.shape[1]:
-        return np.zeros((len(changes), FRAME))
-    row = np.broadcast_to(_EDGES[:, None], used.shape)[used]
-    middle = row.mean()
-    spread = np.sum((row - middle) ** 2)
-    mean = values.mean(axis=1)[:, None]
-    if kind == "mean" or spread == 0:
-        return np.broadcast_to(mean, (len(changes), FRAME))
-    slope = values @ (row - middle) / spread
-    line: NDArray[np.float64] = mean + slope[:, None] * (np.arange(FRAME) - middle)
-    return line
+def _line(
+    values: NDArray[np.float32],
+    used: NDArray[np.bool_],
+    clocks: NDArray[np.float64],
+    config: RefpixConfig,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Line (or mean) through the used samples of each resultant, without outliers.
+
+    Returns
+    -------
+    level, slope : ndarray of float64, (resultant,)
+        At 0, and per unit, of ``clocks``; 0 without samples.
+    """
+    level, slope = _fitted(values, used, clocks, config.trend)
+    for _ in range(_CLIPPINGS if config.clip else 0):
+        residual = values - (level[:, None] + slope[:, None] * clocks)
+        level, slope = _fitted(values, _inliers(residual, used, config), clocks, config.trend)
+    return level, slope
 
 
-def _smoothed(
-    changes: NDArray[np.float64], used: NDArray[np.bool_], rows: int
-) -> NDArray[np.float64]:
-    """Running mean over ``rows`` rows of the side columns: (resultant, row)."""
-    total = uniform_filter1d((changes * used).sum(axis=2), rows, axis=1, mode="constant")
-    count = uniform_filter1d(used.sum(axis=1, dtype=np.float64), rows, mode="constant")
-    return np.where(count > 0.5 / rows, total / np.maximum(count, 0.5 / rows), 0.0)
+def _fitted(
+    values: NDArray[np.float32], used: NDArray[np.bool_], clocks: NDArray[np.float64], trend: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    count = np.maximum(used.sum(axis=1), 1)
+    middle = (used * clocks).sum(axis=1) / count
+    mean = np.sum(values, axis=1, where=used, dtype=np.float64) / count
+    if trend == "mean":
+        return mean, np.zeros_like(mean)
+    lever = (clocks - middle[:, None]) * used
+    spread = (lever**2).sum(axis=1)
+    # Rows at one end alone tell nothing of the other.
+    both = spread > count * _SPAN**2
+    slope = np.where(both, (lever * values).sum(axis=1) / np.where(both, spread, 1), 0)
+    return mean - slope * middle, slope
+
+
+def _inliers(
+    values: NDArray[np.floating[Any]], used: NDArray[np.bool_], config: RefpixConfig
+) -> NDArray[np.bool_]:
+    """Used samples that are never far from 0, in units of what is usual in a resultant.
+
+    The same in all resultants, so that changes still have a mean of zero.
+    """
+    if not config.clip:
+        return used
+    near = np.ones(values.shape[1:], bool)
+    for sample, there in zip(values, used, strict=True):
+        off = np.abs(sample)
+        usual = np.median(off[there]) if there.any() else 0.0
+        near &= (off <= config.clip * max(1.4826 * usual, _QUANTISATION)) | ~there
+    return used & near

@@ -1,16 +1,20 @@
 """Align the detectors of an exposure with astrometric reference stars.
 
-All detectors share one attitude, so that one map is fitted for all, on the plane that
-touches the sky at the middle of the exposure (xi to the east, eta to the north)::
+All detectors share one attitude and one optical distortion, and each has its own errors on
+top. One map is fitted for all of them, on the plane that touches the sky at the middle of
+the exposure (xi to the east, eta to the north)::
 
-    (xi, eta)_reference = M (xi, eta)_measured + t
+    (xi, eta)_reference = attitude (xi, eta) + field (xi, eta) + detector (x, y)
 
-with the reference stars moved to the exposure's epoch. Their errors are
+Each part is taken only as far as the stars ask for it: shift -> rotation -> scale -> affine
+-> polynomials over the field -> polynomials on each detector, by the evidence
+(:mod:`aqueduct.geometry.fieldfit`). The reference stars are moved to the exposure's epoch.
+Their errors are
 
     sigma^2 = sigma_catalog^2 + (dt sigma_motion)^2 + sigma_centroid^2 + floor^2
 
 and for stars without a known motion sigma_motion is ``unknown_motion``. The map is
-brought to each detector's own reference point and put into its WCS.
+brought to the plane at each detector's own reference point and put into its WCS.
 """
 
 from __future__ import annotations
@@ -25,13 +29,15 @@ from aqueduct.core.config import StepConfig
 from aqueduct.core.errors import InputError
 from aqueduct.core.step import step
 from aqueduct.geometry import polynomial
-from aqueduct.geometry.alignment import Alignment, Geometry, find_offset, fit, match
 from aqueduct.geometry.astrometry import earth_position, propagated
+from aqueduct.geometry.fieldfit import DEGREE, FieldGeometry
 from aqueduct.geometry.footprint import outline, s_region
 from aqueduct.geometry.pixelmap import PixelMap
 from aqueduct.geometry.tangent import Floats, TangentPlane, center
 from aqueduct.geometry.wcs import corrected_wcs, uncorrected_wcs
 from aqueduct.instrument.detectors import PIXEL_SCALE
+from aqueduct.level2._align import Solution, Stars, solve
+from aqueduct.level2._fit_results import fit_results, map_results
 from aqueduct.measure.sources import best_position
 from aqueduct.products.catalog import Catalog
 from aqueduct.products.image import Image
@@ -41,13 +47,10 @@ from aqueduct.products.references import AstrometricReference
 MOTION_RATIO: Final = 1.3
 """Error of a proper motion per year over that of the position (Gaia DR3, any magnitude;
 Gaia Collaboration 2021, A&A 649, A1, table 3), for references that don't give it."""
-ROUNDS: Final = 5
-NARROW: Final = 5.0
-"""Tolerance of later matching rounds, in rms of the last fit,"""
-NARROWEST: Final = 0.02
-"""and its least value, arcsec."""
-HALF_DETECTOR: Final = 230.0
-"""Arcsec."""
+GRID: Final = 12
+"""Places on each axis of a detector where its map is sampled."""
+STRAIGHT: Final = {"shift", "rshift", "rscale", "general"}
+"""Geometries that are affine on each detector."""
 
 SKY_COLUMNS: Final = {
     "": "_centroid",
@@ -64,20 +67,21 @@ BEST: Final = {"ra_centroid_win", "ra_psf", "ra_psf_err", "is_extended", "psf_fl
 class TweakregConfig(StepConfig):
     """Parameters of tweakreg."""
 
-    fit_geometry: Literal["auto", "shift", "rshift", "rscale", "general"] = Field(
-        "auto",
-        description="Map to fit; auto takes the simplest that the stars support",
+    fit_geometry: Literal["auto", "shift", "rshift", "rscale", "general", "field", "detector"] = (
+        Field("auto", description="Map to fit; auto takes that of the greatest evidence")
     )
     search: float = Field(6.0, gt=0, le=60, description="Largest offset sought, arcsec")
     tolerance: float = Field(
         0.7, gt=0, le=5, description="Largest distance of a match after the offset, arcsec"
     )
     minimum_matches: int = Field(5, ge=2, description="Fewest stars a fit may rest on")
-    clip: float = Field(3.0, ge=1.5, description="Standard deviations at which a match is left out")
+    clip: float = Field(
+        5.0, ge=1.5, description="Standard deviations beyond which a match counts for nothing"
+    )
     centroid_error: float = Field(
         0.05, gt=0, description="Centroid error where the catalog has none, pixel"
     )
-    error_floor: float = Field(1.0, ge=0, description="Error added to each star in quadrature, mas")
+    error_floor: float = Field(0.3, ge=0, description="Error added to each star in quadrature, mas")
     unknown_error: float = Field(
         1.0, ge=0, description="Error taken for reference positions that come without, mas"
     )
@@ -89,8 +93,8 @@ class TweakregConfig(StepConfig):
     )
 
     @property
-    def geometry(self) -> Geometry | None:
-        """The map to fit; None for the simplest that the stars support."""
+    def geometry(self) -> FieldGeometry | None:
+        """The map to fit; None for that of the greatest evidence."""
         return None if self.fit_geometry == "auto" else self.fit_geometry
 
 
@@ -129,18 +133,23 @@ def tweakreg(
     _check(images, catalogs)
     plain = [replace(image, wcs=uncorrected_wcs(image.wcs)) for image in images]
     maps = [PixelMap.from_gwcs(image.wcs, image.data.shape) for image in plain]
-    ra, dec, error = _measured(maps, catalogs, config)
+    plane = _plane(plain)
+    stars = _measured(plane, plain, maps, catalogs, config)
+    target, sigma = _references(astrometry, plain[0], plane, _reach(stars, config), config)
     try:
-        plane, made = _align(ra, dec, error, plain[0], astrometry, config)
+        solution = _align(stars, target, sigma, len(images), config)
     except InputError as failure:
         if config.on_failure == "error":
             raise
-        results = {"status": "FAILED", "reason": failure.what, "n_detector": len(images)}
+        results = {"status": "FAILED", "reason": failure.what, "nmatches": 0,
+                   "n_detector": len(images)}  # fmt: skip
         kept = [_finished(image, results) for image in plain]
         return kept, [_relocated(*pair) for pair in zip(catalogs, maps, strict=True)]
-    results = _results(made, plane, len(images))
     name = f"FIT-LVL2-{astrometry.name.split('.')[0].upper() or 'ASTROMETRY'}"
-    aligned = [_finished(_aligned(image, plane, made, name), results) for image in plain]
+    aligned = [
+        _aligned(image, pixels, plane, solution, index, name)
+        for index, (image, pixels) in enumerate(zip(plain, maps, strict=True))
+    ]
     return aligned, [
         _relocated(catalog, PixelMap.from_gwcs(image.wcs, image.data.shape))
         for image, catalog in zip(aligned, catalogs, strict=True)
@@ -166,12 +175,23 @@ def _check(images: list[Image], catalogs: list[Catalog]) -> None:
         )
 
 
+def _plane(images: list[Image]) -> TangentPlane:
+    """The common plane, in arcsec, at the middle of the detectors."""
+    about = [image.meta["wcsinfo"] for image in images]
+    ra, dec = center(*([float(one[key]) for one in about] for key in ("ra_ref", "dec_ref")))
+    return TangentPlane(ra, dec, scale=1 / 3600)
+
+
 def _measured(
-    maps: list[PixelMap], catalogs: list[Catalog], config: TweakregConfig
-) -> tuple[Floats, Floats, Floats]:
-    """(ra, dec) in degrees and centroid error in arcsec of the good sources of all detectors."""
+    plane: TangentPlane,
+    images: list[Image],
+    maps: list[PixelMap],
+    catalogs: list[Catalog],
+    config: TweakregConfig,
+) -> Stars:
+    """The good sources of all detectors."""
     parts = []
-    for pixel_map, catalog in zip(maps, catalogs, strict=True):
+    for index, (image, pixels, catalog) in enumerate(zip(images, maps, catalogs, strict=True)):
         columns = catalog.columns
         ending = "_psf" if "x_psf" in columns else "_centroid"
         x, y = (np.asarray(columns[f"{axis}{ending}"], float) for axis in "xy")
@@ -180,11 +200,25 @@ def _measured(
         ]
         error = np.hypot(*errors) / np.sqrt(2)
         error = np.where(np.isfinite(error) & (error > 0), error, config.centroid_error)
-        ra, dec = pixel_map.to_sky(x, y)
+        ra, dec = pixels.to_sky(x, y)
         good = np.isfinite(ra) & _clean(catalog)
-        parts.append(np.stack([ra[good], dec[good], PIXEL_SCALE * error[good]]))
-    ra, dec, error = np.concatenate(parts, axis=1)
-    return ra, dec, error
+        there = plane.to_pixel(ra[good], dec[good])
+        place = _scaled(image, x[good], y[good])
+        which = np.full(good.sum(), index)
+        parts.append(np.stack([*there, *place, PIXEL_SCALE * error[good], which]))
+    xi, eta, u, v, sigma, which = np.concatenate(parts, axis=1)
+    return Stars(np.stack([xi, eta], 1), np.stack([u, v], 1), sigma, which.astype(np.intp))
+
+
+def _reach(stars: Stars, config: TweakregConfig) -> float:
+    """Radius in which reference stars may be of use, arcsec."""
+    return float(np.hypot(*stars.plane.T).max(initial=0.0)) + config.search
+
+
+def _scaled(image: Image, x: Floats, y: Floats) -> Floats:
+    """Pixels scaled to [-1, 1] over the image, (2, n)."""
+    rows, columns = image.data.shape
+    return np.stack([2 * x / (columns - 1) - 1, 2 * y / (rows - 1) - 1])
 
 
 def _clean(catalog: Catalog) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -199,45 +233,29 @@ def _clean(catalog: Catalog) -> np.ndarray[Any, np.dtype[np.bool_]]:
 
 
 def _align(
-    ra: Floats,
-    dec: Floats,
-    error: Floats,
-    image: Image,
-    astrometry: AstrometricReference,
-    config: TweakregConfig,
-) -> tuple[TangentPlane, Alignment]:
-    """The common plane, in arcsec, and the map on it."""
-    if len(ra) < config.minimum_matches:
-        raise _too_few(f"the catalogs hold {len(ra)} good sources")
-    plane = TangentPlane(*center(ra, dec), scale=1 / 3600)
-    source = np.stack(plane.to_pixel(ra, dec), axis=1)
-    reach = float(np.hypot(*source.T).max()) + config.search
-    target, target_error = _references(astrometry, image, plane, reach, config)
-    if len(target) < config.minimum_matches:
-        raise _too_few(f"{len(target)} reference stars lie in the field")
-    least = config.minimum_matches
-    moved = source + find_offset(source, target, config.search, config.tolerance, least)
-    tolerance = config.tolerance
-    for _ in range(ROUNDS):
-        i, j = match(moved, target, tolerance)
-        if len(i) < least:
-            raise _too_few(f"{len(i)} stars match within {tolerance:.3f} arcsec")
-        sigma = np.hypot(error[i, None], target_error[j])
-        made = fit(source[i], target[j], sigma, config.geometry, config.clip)
-        moved = made(source)
-        # Wide at first for the rotation; then narrow, against chance matches.
-        tolerance = min(config.tolerance, max(NARROW * made.rms, NARROWEST))
-    if made.used.sum() < least:
-        raise _too_few(f"{made.used.sum()} matches are left after clipping")
-    return plane, made
-
-
-def _too_few(what: str) -> InputError:
-    return InputError(
-        f"too few stars to align: {what}",
-        where="tweakreg",
-        hint="lower minimum_matches, widen search, or set on_failure = 'flag'",
-    )
+    stars: Stars, target: Floats, sigma: Floats, detectors: int, config: TweakregConfig
+) -> Solution:
+    try:
+        for count, what in ((len(stars.plane), "good sources"), (len(target), "reference stars")):
+            if count < config.minimum_matches:
+                raise InputError(f"there are {count} {what}")
+        return solve(
+            stars,
+            target,
+            sigma,
+            detectors,
+            geometry=config.geometry,
+            search=config.search,
+            tolerance=config.tolerance,
+            least=config.minimum_matches,
+            clip=config.clip,
+        )
+    except InputError as error:
+        raise InputError(
+            f"too few stars to align: {error.what}",
+            where="tweakreg",
+            hint="lower minimum_matches, widen search, or set on_failure = 'flag'",
+        ) from error
 
 
 def _references(
@@ -271,38 +289,37 @@ def _references(
     return target[inside], np.sqrt(np.stack(variances, axis=1)[inside]) / 1000
 
 
-def _aligned(image: Image, plane: TangentPlane, made: Alignment, name: str) -> Image:
+def _aligned(
+    image: Image,
+    pixels: PixelMap,
+    plane: TangentPlane,
+    solution: Solution,
+    index: int,
+    name: str,
+) -> Image:
     """``image`` with the map, brought to the plane at its own reference point."""
     wcsinfo = image.meta["wcsinfo"]
     local = TangentPlane(float(wcsinfo["ra_ref"]), float(wcsinfo["dec_ref"]), scale=1 / 3600)
-    before = HALF_DETECTOR * polynomial.chebyshev_grid(3)
-    common = np.stack(plane.to_pixel(*local.to_sky(*before)), axis=1)
-    after = np.stack(local.to_pixel(*plane.to_sky(*made(common).T)))
-    affine = polynomial.fit(before, after, 1)
-    matrix = np.stack([affine[:, 1, 0], affine[:, 0, 1]], axis=1)
-    wcs = corrected_wcs(image.wcs, wcsinfo, matrix, affine[:, 0, 0])
+    rows, columns = image.data.shape
+    place = polynomial.chebyshev_grid(GRID)
+    size = np.array([[columns - 1], [rows - 1]])
+    sky = pixels.to_sky(*((place + 1) / 2 * size))
+    common = np.stack(plane.to_pixel(*sky), axis=1)
+    after = np.stack(local.to_pixel(*plane.to_sky(*solution(index, common, place.T).T)))
+    straight = solution.field.geometry in STRAIGHT
+    made = polynomial.fit(np.stack(local.to_pixel(*sky)), after, 1 if straight else DEGREE)
+    matrix = np.stack([made[:, 1, 0], made[:, 0, 1]], axis=1)
+    shift = made[:, 0, 0].copy()
+    made[:, [0, 1, 0], [0, 0, 1]] = 0.0
+    bend = None if straight else np.einsum("ab,bij->aij", np.linalg.inv(matrix), made)
+    wcs = corrected_wcs(image.wcs, wcsinfo, matrix, shift, bend)
     wcs.name = name
-    return replace(image, wcs=wcs)
-
-
-def _results(made: Alignment, plane: TangentPlane, detectors: int) -> dict[str, Any]:
-    """What ``meta.wcs_fit_results`` records: angles in arcsec, errors in mas."""
-    turn = np.arctan2(made.matrix[1, 0] - made.matrix[0, 1], np.trace(made.matrix))
-    return {
-        "status": "COMPLETE",
-        "fitgeom": made.geometry,
-        "nmatches": int(made.used.sum()),
-        "n_rejected": int((~made.used).sum()),
-        "n_detector": detectors,
-        "center": [plane.ra0, plane.dec0],
-        "shift": [float(value) for value in made.shift],
-        "rotation": float(np.degrees(turn) * 3600),
-        "scale": float(np.sqrt(np.linalg.det(made.matrix))),
-        "matrix": [[float(value) for value in row] for row in made.matrix],
-        "rms_mas": 1000 * made.rms,
-        "chi2_reduced": made.chi2,
-        "error_mas": 1000 * made.error,
+    results = {
+        **fit_results(solution, index, common, place.T),
+        **map_results(matrix, shift),
+        "center": [local.ra0, local.dec0],
     }
+    return _finished(replace(image, wcs=wcs), results)
 
 
 def _finished(image: Image, results: dict[str, Any]) -> Image:

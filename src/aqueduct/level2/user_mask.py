@@ -17,6 +17,7 @@ from aqueduct.core import dq
 from aqueduct.core.config import StepConfig
 from aqueduct.core.errors import InputError
 from aqueduct.core.step import step
+from aqueduct.core.threads import bands, over
 from aqueduct.geometry.pixelmap import PixelMap
 from aqueduct.geometry.tangent import TangentPlane
 from aqueduct.instrument.detectors import PIXEL_SCALE
@@ -77,8 +78,7 @@ def user_mask(image: Image, regions: RegionsReference, config: UserMaskConfig) -
             continue
         if hasattr(region, "to_pixel") and pixel_map is None:
             pixel_map = _map(image)
-        part, inside = _inside(region, pixel_map, shape)
-        marked[part] = np.where(inside, bool(region.meta.get("include", True)), marked[part])
+        _mark(region, pixel_map, marked)
     value = sum(flag.value for flag in dq.PIXEL if flag.name in config.flags)
     return replace(image, dq=image.dq | marked * np.uint32(value))
 
@@ -91,10 +91,8 @@ def _map(image: Image) -> PixelMap:
     return PixelMap.from_gwcs(image.wcs, image.data.shape)
 
 
-def _inside(
-    region: Any, pixel_map: PixelMap | None, shape: tuple[int, ...]
-) -> tuple[tuple[slice, slice], Inside]:
-    """The part of the image that a region touches, and the pixels inside it there."""
+def _mark(region: Any, pixel_map: PixelMap | None, marked: Inside) -> None:
+    """Mark the pixels inside a region, or unmark them if it excludes."""
     from regions import PixCoord
 
     if not any(hasattr(region, name) for name in _EXTENDED):
@@ -105,12 +103,19 @@ def _inside(
     flat, plane = _flattened(region)
     box = flat.bounding_box
     if plane is None or pixel_map is None:
-        part = _clipped(box.iymin, box.iymax, box.ixmin, box.ixmax, shape)
+        rows, columns = _clipped(box.iymin, box.iymax, box.ixmin, box.ixmax, marked.shape)
+    else:
+        rows, columns = _near(box, plane, pixel_map, marked.shape)
+    included = bool(region.meta.get("include", True))
+
+    def band(limits: tuple[int, int]) -> None:
+        part = slice(rows.start + limits[0], rows.start + limits[1]), columns
         y, x = np.mgrid[part]
-        return part, flat.contains(PixCoord(x, y))
-    part = _near(box, plane, pixel_map, shape)
-    y, x = np.mgrid[part]
-    return part, flat.contains(PixCoord(*plane.to_pixel(*pixel_map.to_sky(x, y))))
+        if plane is not None and pixel_map is not None:
+            x, y = plane.to_pixel(*pixel_map.to_sky(x, y))
+        marked[part][flat.contains(PixCoord(x, y))] = included
+
+    over(band, bands(rows.stop - rows.start, _COARSE))
 
 
 def _flattened(region: Any) -> tuple[Any, TangentPlane | None]:

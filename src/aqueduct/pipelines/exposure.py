@@ -9,7 +9,7 @@ How far an exposure goes depends on its type::
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Final
@@ -84,19 +84,47 @@ ROUTES: Final = {
 """How each type of exposure is calibrated."""
 
 
+NEEDED: Final = (
+    "exposure.type",
+    "exposure.read_pattern",
+    "exposure.frame_time",
+    "exposure.start_time",
+    "exposure.end_time",
+    "instrument.detector",
+    "instrument.optical_element",
+    "observation.visit_id",
+    "observation.exposure",
+)
+"""Keywords without which nothing can be done."""
+
+
 def plan(sources: Sequence[Source], out: Path) -> list[Unit]:
     """One unit for each detector, then one for each exposure that has catalogs.
 
     Raises
     ------
     InputError
-        If the type of an exposure is not known.
+        If a keyword is absent, or the type of an exposure is not known.
     """
+    for source in sources:
+        _check(source)
     units = [_calibrate(source, out) for source in sources]
     keyed = [(_exposure(source), unit) for source, unit in zip(sources, units, strict=True)]
     cataloged = sorted((pair for pair in keyed if Catalog in pair[1].outputs), key=_first)
     exposures = groupby(cataloged, _first)
     return units + [_align(key, [unit for _, unit in members]) for key, members in exposures]
+
+
+def _check(source: Source) -> None:
+    for keyword in NEEDED:
+        block, _, name = keyword.partition(".")
+        about = source.header.meta.get(block)
+        if not isinstance(about, Mapping) or about.get(name) is None:
+            raise InputError(
+                f"metadata lack {keyword}",
+                where=str(source.path),
+                hint="check the file with `aqueduct show`",
+            )
 
 
 def _route(source: Source) -> Stage:
@@ -137,7 +165,7 @@ def _calibrate(source: Source, out: Path) -> Unit:
 def _align(key: str, units: Iterable[Unit]) -> Unit:
     """Revise the images, catalogs and WCS files of one exposure in place."""
     members = list(units)
-    outputs = {
+    outputs: dict[type[Product], tuple[Path, ...]] = {
         kind: tuple(path for unit in members for path in unit.outputs[kind])
         for kind in (Image, Catalog, Wcs)
     }
@@ -152,6 +180,7 @@ EXPOSURE = Pipeline(
     stages=(CALIBRATE, CALIBRATE_WAVEFRONT, CALIBRATE_RATES, ALIGN),
     plan=plan,
     on_request=(
+        OnRequest("attitude", "aqueduct.level2.set_pointing:set_pointing", before="assign_wcs"),
         OnRequest("regions", "aqueduct.level2.user_mask:user_mask", before="photom"),
         OnRequest("history", "aqueduct.level2.persistence:persistence", before="photom"),
     ),

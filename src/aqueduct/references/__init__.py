@@ -3,6 +3,7 @@
 from aqueduct.references.bundle import bundle, install
 from aqueduct.references.deliver import Delivered, deliver
 from aqueduct.references.difference import Change, difference
+from aqueduct.references.history import write_history
 from aqueduct.references.load import load
 from aqueduct.references.parameters import Parameters, parameters
 from aqueduct.references.provider import References, Row, crds_record, default_root
@@ -26,5 +27,6 @@ __all__ = [
     "parameters",
     "stale",
     "write_astrometry",
+    "write_history",
     "write_set",
 ]

@@ -12,7 +12,7 @@ import numpy as np
 
 from aqueduct.core.errors import InputError, ReferenceError
 from aqueduct.io.atomic import atomic
-from aqueduct.io.tree import array, opened, plain
+from aqueduct.io.tree import array, datamodels, opened, plain
 from aqueduct.products import references as kinds
 from aqueduct.products.references import FileReference
 from aqueduct.references import manifest
@@ -136,10 +136,8 @@ def _kind(reftype: str, path: Path) -> type[FileReference]:
 
 def _check_schema(path: Path) -> None:
     """Check a file against the official schema."""
-    from roman_datamodels import datamodels
-
     try:
-        with datamodels.open(path, memmap=True) as model:
+        with datamodels().open(path, memmap=True) as model:
             model.validate()
     except Exception as error:  # validators raise nearly any type
         first = str(error).strip().splitlines()[0]

@@ -19,9 +19,9 @@ def write_history(images: Sequence[tuple[Path, str]], path: Path) -> None:
     """List calibrated images, each with an identifier of what it holds (its recipe)."""
     headers = [io.peek(image).meta for image, _ in images]
     columns = {
-        "path": np.array([str(image.absolute()) for image, _ in images], object),
-        "identity": np.array([identity for _, identity in images], object),
-        "detector": np.array([meta["instrument"]["detector"] for meta in headers], object),
+        "path": np.array([str(image.absolute()) for image, _ in images]),
+        "identity": np.array([identity for _, identity in images]),
+        "detector": np.array([meta["instrument"]["detector"] for meta in headers]),
         "end": np.array([float(meta["exposure"]["end_time"].utc.mjd) for meta in headers]),
         "seconds": np.array([float(meta["exposure"]["exposure_time"]) for meta in headers]),
     }

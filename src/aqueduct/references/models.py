@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from aqueduct.core.errors import InternalError
+from aqueduct.io.tree import datamodels
 from aqueduct.products.references import (
     ApcorrReference,
     DarkDecayReference,
@@ -72,12 +73,10 @@ def official_model(
         If there is no official format for it.
     """
     from astropy.time import Time
-    from roman_datamodels import datamodels
-
     official = OFFICIAL.get(reference.reftype)
     if official is None:
         raise InternalError(f"no official format for {reference.reftype} references")
-    model = getattr(datamodels, official.model).create_minimal()
+    model = getattr(datamodels(), official.model).create_minimal()
     instrument = {
         "name": "WFI",
         "detector": "NOT_CONFIGURED" if detector == "*" or not official.keys else detector,

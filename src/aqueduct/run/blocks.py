@@ -9,7 +9,7 @@ its blocks and can then be let go.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,11 +29,13 @@ class Bound:
 
     step: Step
     config: StepConfig
-    references: dict[str, FileReference]
+    references: Mapping[str, FileReference | None]
     state: Any = None
 
 
-def bind(step: Step, config: StepConfig, references: dict[str, FileReference], frame: Raw) -> Bound:
+def bind(
+    step: Step, config: StepConfig, references: Mapping[str, FileReference | None], frame: Raw
+) -> Bound:
     """Give ``step`` what it needs, and its first look at the frame if it wants one."""
     state = step.prepare(frame, config, **references) if step.prepare else None
     return Bound(step, config, references, state)
@@ -80,7 +82,8 @@ def _run(frame: Raw | Ramp | Image, chain: Sequence[Bound], window: Window, halo
     cover = block.window
     for bound in chain:
         arguments: dict[str, Any] = {
-            name: cut(reference, cover) for name, reference in bound.references.items()
+            name: reference and cut(reference, cover)
+            for name, reference in bound.references.items()
         }
         if bound.step.uses_state:
             arguments["state"] = bound.state

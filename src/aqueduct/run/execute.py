@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
 
 from aqueduct import io
+from aqueduct.core.config import StepConfig
 from aqueduct.core.errors import AqueductError, InputError, InternalError
 from aqueduct.core.step import Parameter, Product, Step
 from aqueduct.core.threads import limited
@@ -26,7 +29,7 @@ from aqueduct.run.finish import finished, identified
 from aqueduct.run.job import Job, Outcome, Report
 from aqueduct.run.meter import Meter, Reading
 from aqueduct.run.pipeline import Unit
-from aqueduct.run.target import Target, aim, checkpoint, complete, restarts, revised_with
+from aqueduct.run.target import Target, aim, checkpoint, complete, restarts, revised_with, wanted
 
 Bag = dict[type[Product], list[Any]]
 """The products in hand, by type, one for each member."""
@@ -42,6 +45,8 @@ def execute(unit: Unit, job: Job, report: Report | None = None) -> Outcome:
         with limited(job.threads):
             return _execute(unit, job, report or (lambda step, fraction: None))
     except AqueductError as error:
+        error.where = error.where or _place(unit)
+        error.hint = error.hint or "see what it is with `aqueduct show`"
         return Outcome(unit, "failed", error=error)
     except Exception as error:
         wrapped = InternalError(
@@ -53,10 +58,16 @@ def execute(unit: Unit, job: Job, report: Report | None = None) -> Outcome:
         return Outcome(unit, "failed", error=wrapped)
 
 
+def _place(unit: Unit) -> str:
+    """Where an error arose, if no one could say it better."""
+    return str(unit.inputs[0]) if len(unit.inputs) == 1 else f"{unit.stage} {unit.key}"
+
+
 def _execute(unit: Unit, job: Job, report: Report) -> Outcome:
     target = aim(unit, job)
     if complete(target):
         return Outcome(unit, "kept", target.files)
+    _preload(tuple(target.outputs), job.rad)
     bag, start = _load(unit, target)
     readings = _run(unit, job, target, bag, start, report)
     with Meter() as meter:
@@ -64,6 +75,17 @@ def _execute(unit: Unit, job: Job, report: Report) -> Outcome:
             for product, path in zip(bag[kind], paths, strict=True):
                 _write(product, path, target, len(target.steps), unit, job)
     return Outcome(unit, "made", target.files, {**readings, "write": meter.reading})
+
+
+@cache
+def _preload(kinds: tuple[type[Product], ...], rad: io.Generation) -> None:
+    """Load what writing will need, once a process, while the first products are made."""
+
+    def load() -> None:
+        for kind in kinds:
+            io.preload(kind, rad)
+
+    Thread(target=load, name="preload", daemon=True).start()
 
 
 def _load(unit: Unit, target: Target) -> tuple[Bag, int]:
@@ -181,15 +203,22 @@ def _run_blocks(
     made = []
     for frame, meta in zip(bag[steps[0].products[0].kind], target.metas, strict=True):
         chain = [
-            blocks.bind(step, config, _given(step, references, meta), frame)
+            blocks.bind(step, config, _given(step, config, references, meta), frame)
             for step, config in zip(steps, configs, strict=True)
         ]
         made.append(blocks.stream(frame, chain, advance))
     bag[type(made[0])] = made
 
 
-def _given(step: Step, references: References, meta: dict[str, Any]) -> dict[str, FileReference]:
-    return {parameter.name: references.get(parameter.kind, meta) for parameter in step.references}
+def _given(
+    step: Step, config: StepConfig, references: References, meta: dict[str, Any]
+) -> dict[str, FileReference | None]:
+    """The references of a step by name; None for one it does without."""
+    found = {
+        entry.name: references.get(entry.kind, meta)
+        for entry in wanted(step, config, references, meta)
+    }
+    return {entry.name: found.get(entry.name) for entry in step.references}
 
 
 def _run_step(target: Target, position: int, bag: Bag, references: References) -> None:
@@ -201,12 +230,17 @@ def _run_step(target: Target, position: int, bag: Bag, references: References) -
         extra["rng"] = np.random.default_rng(int(target.after(position + 1).id[:16], 16))
     if step.shape == "frame" and not any(parameter.many for parameter in step.products):
         members = [
-            _call(step, bag, {**extra, **_given(step, references, meta)}, number)
+            _call(
+                step,
+                bag,
+                {**extra, **_given(step, target.configs[position], references, meta)},
+                number,
+            )
             for number, meta in enumerate(target.metas[: len(bag[step.products[0].kind])])
         ]
         made = [list(products) for products in zip(*members, strict=True)]
     else:
-        arguments = {**extra, **_given(step, references, target.metas[0])}
+        arguments = {**extra, **_given(step, target.configs[position], references, target.metas[0])}
         made = (_fold if step.shape == "fold" else _together)(step, bag, arguments)
     for parameter, products in zip(step.gives, made, strict=True):
         bag[parameter.kind] = products

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from aqueduct import io
 from aqueduct.core.config import StepConfig
 from aqueduct.core.errors import ConfigError, InputError
-from aqueduct.core.step import Product, Step
+from aqueduct.core.step import Parameter, Product, Step
 from aqueduct.products import Catalog
 from aqueduct.references import References, parameters
 from aqueduct.run.config import with_parameters
@@ -86,7 +86,7 @@ def aim(unit: Unit, job: Job) -> Target:
     offset = len(recipe.links)
     used: Used = {}
     for step, config, found in zip(steps, configs, said, strict=True):
-        needs = {**references_of(step, job.references, metas), **found.files}
+        needs = {**references_of(step, config, job.references, metas), **found.files}
         recipe = recipe.extended(step, config, needs)
         used.update(needs)
     outputs = unit.outputs
@@ -141,14 +141,31 @@ def _identity(path: Path, header: io.Header, unit: Unit, references: References)
     return recipe.earlier.id if path in unit.files and recipe.earlier else recipe.id
 
 
-def references_of(step: Step, references: References, metas: Metas) -> Used:
+def wanted(
+    step: Step, config: StepConfig, references: References, meta: Mapping[str, Any]
+) -> list[Parameter]:
+    """The references a step is given: of those it can do without, where there is one."""
+    unused = step.unused(config)
+    return [
+        entry
+        for entry in step.references
+        if entry.name not in unused
+        and (not entry.optional or references.applies(entry.kind.reftype, meta))
+    ]
+
+
+def references_of(step: Step, config: StepConfig, references: References, metas: Metas) -> Used:
     """Name and sha256 of each reference file a step needs, for every member."""
     used: Used = {}
     for parameter in step.references:
         reftype = parameter.kind.reftype
         # A step that sees the members together uses the references of the first.
         members = metas[:1] if step.shape in ("group", "fold") else metas
-        paths = dict.fromkeys(references.find(reftype, meta) for meta in members)
+        paths = dict.fromkeys(
+            references.find(reftype, meta)
+            for meta in members
+            if parameter in wanted(step, config, references, meta)
+        )
         for number, path in enumerate(paths):
             key = reftype if number == 0 else f"{reftype}[{number}]"
             used[key] = {"name": path.name, "sha256": references.digest(path)}

@@ -7,9 +7,9 @@ import pytest
 
 from aqueduct.instrument.detectors import DETECTORS
 from aqueduct.instrument.noise import persistence as measured
+from aqueduct.instrument.persistence import decay, response
 from aqueduct.instrument.technical import table
 from aqueduct.simulate.signatures import Band, Fluence, Frame
-from aqueduct.instrument.persistence import decay, response
 from aqueduct.simulate.signatures.persistence import PersistenceConfig, persistence
 
 
