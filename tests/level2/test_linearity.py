@@ -119,6 +119,60 @@ def test_agrees_with_a_naive_version(integral: bool) -> None:
     np.testing.assert_array_equal(made.groupdq, given.groupdq)
 
 
+def noisy_reads(refs: dict, step: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Resultants of converted reads with 5 DN of noise, and what they should be corrected to."""
+    table = refs["integral_nonlinearity"].correction
+    channel = (WINDOW.column + np.arange(SHAPE[1])) // 128
+    start = rng.uniform(5000, 6000, SHAPE)
+    given, right = [], []
+    for reads in PATTERN:
+        codes = [np.rint(start + step * read + rng.normal(0, 5, SHAPE)) for read in reads]
+        given.append(np.mean(codes, axis=0))
+        right.append(np.mean([code + table[channel, code.astype(int)] for code in codes], axis=0))
+    return np.array(given), np.array(right)
+
+
+@pytest.mark.parametrize("step", [0.4, 4.0, 8.0])
+def test_a_continuum_leaves_less_error_of_the_converter_than_points(step: float) -> None:
+    refs = references()
+    refs["linearity"].coeffs[2:] = 0
+    refs["inverse_linearity"].coeffs[2:] = 0
+    rng, left = np.random.default_rng(5), {True: [], False: []}
+    for _ in range(60):
+        given, right = noisy_reads(refs, step, rng)
+        for continuum in left:
+            made = linearity(ramp(given), **refs, config=LinearityConfig(continuum=continuum))
+            left[continuum].append(made.data - right)
+    error = {continuum: np.std(each, axis=(0, 2, 3)) for continuum, each in left.items()}
+    assert np.all(error[True][1:4] < 0.95 * error[False][1:4])
+    assert np.all(error[True][[0, 4]] < 1e-3), "single reads are known"
+
+
+def test_a_continuum_bends_as_all_reads_do() -> None:
+    refs = references()
+    pixel = np.linspace(3000, 20000, SHAPE[0] * SHAPE[1]).reshape(SHAPE)
+    charge = [np.array([pixel + 20 * read for read in reads]) for reads in PATTERN]
+    given = ramp([observed(each).mean(axis=0) for each in charge])
+    points = linearity(given, **refs, config=LinearityConfig(integral=False, continuum=False))
+    made = linearity(given, **refs, config=LinearityConfig(integral=False))
+    assert np.all(np.abs(made.data - points.data) < 1e-3 + np.spacing(made.data))
+
+
+def test_a_pixel_does_not_care_which_others_are_slow() -> None:
+    """Jumps, saturation, ends of the table and NaN are left to the other way, pixel by pixel."""
+    given = ramp([read.mean(axis=0) for read in charges(10.0)])
+    given.data[3:, 0, 0] += 700
+    given.groupdq[4, 0, 1] = dq.SATURATED
+    given.data[:, 0, 2] -= 3500
+    given.data[2, 0, 3] = np.nan
+    refs = references()
+    refs["linearity"].coeffs[3, 0, 4] = 1e-9
+    made = linearity(given, **refs, config=LinearityConfig())
+    points = linearity(given, **refs, config=LinearityConfig(continuum=False))
+    np.testing.assert_array_equal(made.data[:, 0, :5], points.data[:, 0, :5])
+    assert np.all(made.data[3, 1] != points.data[3, 1])
+
+
 @pytest.mark.parametrize("level", [5_000.0, 20_000.0, 45_000.0])
 def test_few_nodes_give_what_all_reads_give(level: float) -> None:
     """From sky to saturation: what is left is the rounding of the ramp's own type."""
@@ -132,7 +186,7 @@ def test_few_nodes_give_what_all_reads_give(level: float) -> None:
     rate = (level - pixel) / PATTERN[-1][0]
     means = np.array([np.mean(reads) for reads in PATTERN])
     given = ramp(pixel + means[:, None, None] * rate)
-    made = linearity(given, **refs, config=LinearityConfig())
+    made = linearity(given, **refs, config=LinearityConfig(continuum=False))
     left = made.data - naive(given, refs, True)
     assert np.all(np.abs(left) < 1e-3 + np.spacing(made.data) / 2)
     assert np.abs(left.mean()) < 3e-4

@@ -15,7 +15,8 @@ from __future__ import annotations
 import os
 import re
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -29,6 +30,7 @@ _MAGIC: Final = b"\xd3BLK"
 _LENGTH: Final = _HEADER.size - 6
 _INDEX: Final = b"#ASDF BLOCK INDEX\n"
 
+_ADVISE = getattr(os, "posix_fadvise", None)
 _COPY_RANGE = getattr(os, "copy_file_range", None)
 """Linux; moves bytes between files without passing them through this process."""
 
@@ -138,6 +140,19 @@ def mapped(path: Path, kind: Any, offset: int, shape: tuple[int, ...]) -> NDArra
     values = np.memmap(path, kind, "c", offset, shape)
     values.stamp = stamp(path)  # type: ignore[attr-defined]
     return np.asarray(values)
+
+
+def read_ahead(arrays: Iterable[NDArray[Any]]) -> None:
+    """Ask the system to read what arrays are mapped from, in the order of the files.
+
+    A frame is taken channel by channel, in steps of 16 kB through each file: on a cold disk
+    that is several times slower than reading the files from their beginning to their end.
+    """
+    for values in arrays:
+        base = values.base
+        if isinstance(base, np.memmap) and base.filename is not None and _ADVISE is not None:
+            with suppress(OSError), Path(base.filename).open("rb") as stream:
+                _ADVISE(stream.fileno(), base.offset, base.nbytes, os.POSIX_FADV_WILLNEED)
 
 
 def _moved(values: NDArray[Any], source: Path, stream: BinaryIO) -> bool:

@@ -31,6 +31,9 @@ from aqueduct.products.references import SaturationReference
 Reads = tuple[tuple[int, ...], ...]
 Flags = NDArray[np.uint8]
 
+_CHUNK = 4096
+"""Pixels in hand."""
+
 
 class SaturationConfig(StepConfig):
     """Parameters of :func:`saturation`."""
@@ -67,18 +70,18 @@ def saturation(ramp: Ramp, saturation: SaturationReference, config: SaturationCo
     """
     unchecked = np.isnan(saturation.data) | ((saturation.dq & dq.NO_SAT_CHECK) != 0)
     threshold = np.where(unchecked, np.float32(np.inf), saturation.data)
-    groupdq = _over_threshold(
-        np.ascontiguousarray(ramp.data), np.ascontiguousarray(ramp.groupdq), threshold
-    )
+    values = np.ascontiguousarray(ramp.data)
+    groupdq = _over_threshold(values, np.ascontiguousarray(ramp.groupdq), threshold)
     if config.grow:
         groupdq |= _grown(groupdq & np.uint8(dq.SATURATED), config.grow)
-    rows, columns = np.nonzero((groupdq[-1] & dq.SATURATED) != 0)
-    if rows.size:
+    flat = groupdq.reshape(len(groupdq), -1)
+    saturated = np.flatnonzero(flat[-1] & np.uint8(dq.SATURATED))
+    if saturated.size:
         reads = ramp.exposure.read_pattern
-        ramps = (slice(None), rows, columns)
+        data = values.reshape(flat.shape)[:, saturated]
         partly = np.zeros_like(groupdq)
-        partly[ramps] = _partly_saturated(
-            ramp.data[ramps], groupdq[ramps], threshold[rows, columns], reads
+        partly.reshape(flat.shape)[:, saturated] = _partly_saturated(
+            data, flat[:, saturated], threshold.reshape(-1)[saturated], reads
         )
         groupdq |= _grown(partly, config.grow)
         _back_up(groupdq, reads, config.backup)
@@ -130,23 +133,23 @@ def _over_threshold(
     data: NDArray[np.float32], groupdq: Flags, threshold: NDArray[np.float32]
 ) -> Flags:
     """``groupdq`` with the flags of rule 1."""
-    resultants, rows, columns = data.shape
-    flags = groupdq.copy()
-    saturated = np.zeros(columns, np.uint8)
-    for row in range(rows):
-        saturated.fill(0)
+    resultants, pixels = data.shape[0], threshold.size
+    values, level = data.reshape((resultants, pixels)), threshold.reshape(pixels)
+    flags = groupdq.copy().reshape((resultants, pixels))
+    for start in range(0, pixels, _CHUNK):
+        part = slice(start, min(start + _CHUNK, pixels))
+        saturated = np.zeros(part.stop - start, np.uint8)
         for i in range(resultants):
-            _flag_row(data[i, row], threshold[row], flags[i, row], saturated)
-    return flags
+            _flag(values[i, part], level[part], flags[i, part], saturated)
+    return flags.reshape(data.shape)
 
 
 @jit
-def _flag_row(
+def _flag(
     data: NDArray[np.float32], threshold: NDArray[np.float32], flags: Flags, saturated: Flags
 ) -> None:
-    """Rule 1 for a row of one resultant; ``saturated`` is carried on to the next."""
+    """Rule 1 for pixels of one resultant; ``saturated`` is carried on to the next."""
     bit, floor, none = np.uint8(dq.SATURATED), np.uint8(dq.AD_FLOOR | dq.DO_NOT_USE), np.uint8(0)
     for c in range(data.size):
         saturated[c] |= (flags[c] & bit) | (bit if data[c] >= threshold[c] else none)
-    for c in range(data.size):
         flags[c] |= saturated[c] | (floor if data[c] <= 0 else none)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -91,6 +92,12 @@ class IntegralNonlinearityReference(FileReference):
     reftype: ClassVar[str] = "integralnonlinearity"
     value: Frame
     correction: Frame
+
+    @cached_property
+    def cumulated(self) -> NDArray[np.float64]:
+        """Sum of ``correction`` over the codes below each; DN."""
+        start = np.zeros((len(self.correction), 1))
+        return np.concatenate([start, np.cumsum(self.correction[:, :-1], axis=1)], axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,12 +10,17 @@ its blocks and can then be let go.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from threading import Thread
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from aqueduct.core.config import StepConfig
 from aqueduct.core.step import Step
 from aqueduct.core.threads import bands, over
+from aqueduct.io.layout import read_ahead
 from aqueduct.products import Image, Ramp, Raw
 from aqueduct.products.references import FileReference, cut
 from aqueduct.products.window import CHANNEL, FRAME, Window
@@ -59,6 +64,7 @@ def stream(
     Ramp or Image
         Of the whole frame; an image loses its reference pixels.
     """
+    Thread(target=read_ahead, args=(_arrays(frame, chain),), daemon=True).start()
     halo = sum(bound.step.halo(bound.config) for bound in chain)
     rows = bands(FRAME, ROWS)
     channels = bands(FRAME, CHANNEL)
@@ -75,6 +81,13 @@ def stream(
 
     over(one_channel, channels)
     return whole.settled() if isinstance(whole, Image) else whole
+
+
+def _arrays(frame: Raw | Ramp | Image, chain: Sequence[Bound]) -> list[NDArray[Any]]:
+    """The arrays of a frame and of the references of a chain."""
+    holders = [frame, *(one for bound in chain for one in bound.references.values() if one)]
+    values = [getattr(holder, entry.name) for holder in holders for entry in fields(holder)]
+    return [value for value in values if isinstance(value, np.ndarray)]
 
 
 def _run(frame: Raw | Ramp | Image, chain: Sequence[Bound], window: Window, halo: int) -> Any:
