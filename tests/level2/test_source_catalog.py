@@ -212,3 +212,32 @@ def test_what_is_missing_is_named(field):
         source_catalog(replace(image, meta=spectral), epsf(), apcorr(), config)
     with pytest.raises(ReferenceError, match="F158"):
         source_catalog(image, epsf(), ApcorrReference(table={}), config)
+
+
+def test_a_wrong_core_of_the_epsf_is_corrected_by_the_frames_own_stars(field):
+    """The ePSF has a halo of 3 % that the stars lack: their cores seem to say 3 % more light."""
+    halo = epsf()
+    axis = np.arange(-60, 61) / 4
+    line = np.exp(-0.5 * (axis / 2.5) ** 2)
+    stamp = (0.97 * halo.psf + 0.03 * np.outer(line, line) * 16 / line.sum() ** 2).astype("f4")
+    wrong = replace(halo, psf=stamp)
+    catalogs = {
+        asked: source_catalog(
+            field[0], wrong, apcorr(), SourceCatalogConfig(aperture_correction=asked)
+        )[0]
+        for asked in (True, False)
+    }
+    row, true = matched(field, catalogs[True], least=300)
+    expected = field[3][true] * UNIT * AREA * 1e15
+    biases = {
+        asked: np.median(catalog["psf_flux"][row] / expected) - 1
+        for asked, catalog in catalogs.items()
+    }
+    about = catalogs[True].meta["psf_aperture_correction"]
+    assert about["applied"]
+    assert about["stars"] >= 10
+    assert biases[False] > 0.015
+    assert abs(biases[True]) < 0.004
+    assert "psf_aperture_correction" not in catalogs[False].meta
+    scaled = catalogs[True]["psf_flux_err"] / catalogs[False]["psf_flux_err"]
+    assert np.nanmax(np.abs(scaled / about["ratio"] - 1)) < 1e-5

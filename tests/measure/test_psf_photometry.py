@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -75,6 +77,25 @@ def test_neighbours_are_fitted_together(sharp_epsf):
     assert joint.flux == pytest.approx([1000, 100], rel=1e-2)
     assert joint.x == pytest.approx(x, abs=0.01)
     assert abs(alone.flux[1] - 100) > 10 * abs(joint.flux[1] - 100)
+
+
+def test_rounds_end_where_more_of_them_change_nothing(sharp_epsf):
+    """Crowded: a star in every 25 pixels, so that all are neighbours of others."""
+    wide = replace(sharp_epsf, psf=sharp_epsf.psf / 4, oversample=2)
+    rng = np.random.default_rng(4)
+    grid = np.arange(10, 110, 5.0)
+    x, y = (axis.ravel() + rng.uniform(-0.7, 0.7, 400) for axis in np.meshgrid(grid, grid))
+    data = np.zeros((120, 120), np.float32)
+    wide.render(x, y, 10 ** rng.uniform(1, 3, 400), data)
+    variance = np.full_like(data, 0.1**2)
+    data += 0.1 * rng.normal(size=data.shape).astype(np.float32)
+    field = field_of(data, variance)
+    few, usual, most = (
+        fit_psf(field, variance, wide, x, y, PsfConfig(psf_rounds=rounds)) for rounds in (3, 10, 50)
+    )
+    off = [np.abs(fits.flux - most.flux) / most.flux_error for fits in (few, usual)]
+    assert np.mean(off[0] > 0.1) > 0.01
+    assert np.mean(off[1] > 0.1) < 0.005
 
 
 def test_flags(sharp_epsf):

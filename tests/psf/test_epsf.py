@@ -12,7 +12,7 @@ from aqueduct.core.threads import limited
 from aqueduct.products.references import EpsfReference
 from aqueduct.psf.blur import Jitter
 from aqueduct.psf.epsf import Epsf, normalised
-from aqueduct.psf.sampling import sample, sample_gradient
+from aqueduct.psf.sampling import sample
 
 OVERSAMPLE = 4
 WIDTH = 0.75
@@ -49,24 +49,10 @@ def test_sample_is_the_density(dx: float, dy: float) -> None:
     assert sample(stamp, OVERSAMPLE, dx, dy) == pytest.approx(exact(dx, dy), abs=3e-4 * exact(0, 0))
 
 
-@settings(deadline=None)
-@given(st.floats(-3, 3), st.floats(-3, 3))
-def test_gradient_is_that_of_the_value(dx: float, dy: float) -> None:
-    stamp, step = gaussian_epsf().at(100.0, 100.0), 1e-5
-    value, by_x, by_y = sample_gradient(stamp, OVERSAMPLE, dx, dy)
-
-    def at(x: float, y: float) -> float:
-        return float(sample(stamp, OVERSAMPLE, x, y))
-
-    assert value == at(dx, dy)
-    assert by_x == pytest.approx((at(dx + step, dy) - at(dx - step, dy)) / 2 / step, abs=1e-6)
-    assert by_y == pytest.approx((at(dx, dy + step) - at(dx, dy - step)) / 2 / step, abs=1e-6)
-
-
 def test_nothing_beyond_the_stamp() -> None:
     stamp = gaussian_epsf().at(0, 0)
     assert sample(stamp, OVERSAMPLE, 10.5, 0.0) == 0.0
-    assert sample_gradient(stamp, OVERSAMPLE, 0.0, -10.5) == (0.0, 0.0, 0.0)
+    assert sample(stamp, OVERSAMPLE, 0.0, -10.5) == 0.0
 
 
 def test_between_positions_the_stamp_is_bilinear() -> None:

@@ -9,8 +9,8 @@ over x, y and F by Gauss-Newton, in a square window. m is the model of the sourc
 neighbours and q the Poisson variance per unit of data, taken from the sums of both over
 the window: a pixel's own noise must not weigh it, or faint sources come out too faint.
 Errors are those of the inverse Fisher matrix. Neighbours are revised together: a round
-fits all sources with the neighbours of the round before, which leads to the joint
-solution; the errors do not contain the neighbours' own.
+fits the sources with the neighbours of the round before, until those change no more, which
+leads to the joint solution; the errors do not contain the neighbours' own.
 
 Source: Stetson 1987, PASP 99, 191; Anderson & King 2000, PASP 112, 1360.
 """
@@ -42,6 +42,10 @@ _LARGEST: Final = 0.5
 """Longest step in position, pixels."""
 _CLOSE: Final = 1e-4
 """Step in position, pixels, and in flux, of its error, at which the fit ends."""
+_SETTLED: Final = 0.3
+"""Change of a neighbour, in its errors, up to which a source need not be fitted again."""
+_DAMPING: Final = 0.8
+"""Share of a neighbour's change that is taken: with all of it, dense fields run away."""
 _LEAST: Final = 5
 
 MASKED: Final = columns.PSF_MASKED
@@ -59,7 +63,9 @@ class PsfConfig(StepConfig):
     psf_neighbours: float = Parameter(
         8.0, ge=0, le=30, description="Distance within which neighbours are fitted along, pixels"
     )
-    psf_rounds: int = Parameter(3, ge=1, le=20, description="Rounds of revising the neighbours")
+    psf_rounds: int = Parameter(
+        10, ge=1, le=50, description="Most rounds of revising the neighbours"
+    )
 
 
 @dataclass(frozen=True)
@@ -107,10 +113,11 @@ def fit_psf(field: Field, sky: Plane, epsf: Epsf, x: Vector, y: Vector, config: 
     core = _core(epsf, config)
     nodes, weights = epsf.corners(x, y)
     start, others = _neighbours(x, y, config.psf_neighbours)
+    owner = np.repeat(np.arange(len(x)), np.diff(start))
     state = np.stack([x, y, np.zeros(len(x))]).astype(np.float64)
     out, flags = np.full((7, len(x)), np.nan), np.zeros(len(x), np.int32)
     some = np.arange(len(x))
-    for _ in range(config.psf_rounds):
+    for turn in range(config.psf_rounds):
         before = state
 
         def part(limits: tuple[int, int], before: Vector = before, some: Index = some) -> None:
@@ -121,9 +128,13 @@ def fit_psf(field: Field, sky: Plane, epsf: Epsf, x: Vector, y: Vector, config: 
 
         over(part, bands(len(some), _SHARE))
         state = np.where(np.isfinite(out[:3]), out[:3], before)
-        # What has neighbours is fitted again, and what left the middle pixel of its window.
-        moved = (np.rint(state[:2]) != np.rint(before[:2])).any(axis=0)
-        some = np.flatnonzero((np.diff(start) > 0) | moved)
+        # Fitted again is what left the middle pixel of its window, or whose neighbours changed.
+        again = np.asarray((np.rint(state[:2]) != np.rint(before[:2])).any(axis=0))
+        settled = np.abs(state - before) <= _SETTLED * out[3:6]
+        changed = np.asarray(~settled.all(axis=0))
+        state = before + (_DAMPING if turn else 1.0) * (state - before)
+        again[owner[changed[others]]] = True
+        some = np.flatnonzero(again)
     return Fits(out[0], out[1], out[2], out[3], out[4], out[5], out[6], flags)
 
 

@@ -5,7 +5,8 @@ Isophotal moments, over the pixels i of a segment with d_i > 0::
     x = sum(d x) / sum(d)       xx = sum(d x^2) / sum(d) - x^2       and so on
     var x = sum(v_i (x_i - x)^2) / sum(d)^2
 
-Windowed centroid, with w a Gaussian of the source's half-light width, iterated::
+Windowed centroid, with w a Gaussian of the width that holds half of the segment's light,
+iterated::
 
     x <- x + 2 sum(w d (x_i - x)) / sum(w d)
     var x = 4 sum(w^2 v_i (x_i - x)^2) / sum(w d)^2

@@ -34,6 +34,7 @@ from aqueduct.measure.psf_photometry import NOT_CONVERGED, Fits
 from aqueduct.measure.shapes import (
     KRON,
     NARROWEST,
+    Moments,
     boxes,
     half_light,
     kron,
@@ -73,6 +74,12 @@ class Detected:
         Semi-axes of the Kron aperture, and its angle.
     jacobian : ndarray, (source, 2, 2)
         Arcsec east and north per pixel in x and y.
+    box : ndarray of int64, (source, 4)
+        First and last row, first and last column of each segment.
+    field : Field
+        The image measured on.
+    moments : Moments
+        Of its segments.
     """
 
     columns: Columns
@@ -83,6 +90,9 @@ class Detected:
     b: Vector
     theta: Vector
     jacobian: Vector
+    box: NDArray[np.int64]
+    field: Field
+    moments: Moments
 
     @property
     def scale(self) -> Vector:
@@ -128,14 +138,13 @@ def detected(field: Field, sky: SkyMap, noise: Noise) -> Detected:
     a, b, theta = (np.where(np.isfinite(v), v, d) for v, d in ((a, 1.0), (b, 1.0), (theta, 0.0)))
     ratio = kron(field, label, x, y, a, b, theta)
     ka, kb = KRON * ratio * a, KRON * ratio * b
-    total = elliptical(field, label, x, y, ka, kb, theta).flux[:, 0]
-    half = half_light(field, label, x, y, total, ka, least=NARROWEST * _FWHM / 2)
+    half = half_light(field, label, x, y, first.flux, ka, least=NARROWEST * _FWHM / 2)
     width = np.where(np.isfinite(half), 2 * half / _FWHM, np.sqrt(a * b))
     xw, yw, xv, yv, found = windowed(field, label, x, y, width)
     xv, yv = np.where(found, xv, first.x_variance), np.where(found, yv, first.y_variance)
     factor = noise.shared(first.area)
     turn = jacobian(sky, xw, yw)
-    out = Detected({}, label, xw, yw, ka, kb, theta, turn)
+    out = Detected({}, label, xw, yw, ka, kb, theta, turn, box, field, first)
     scale = out.scale
     out.columns.update(
         label=label,
@@ -248,7 +257,7 @@ def fluxes(
     sizes = radii(at.scale)
     circles = circular(field, at.x, at.y, sizes)
     shape = elliptical(field, at.label, at.x, at.y, at.a, at.b, at.theta)
-    segment = moments(field, boxes(field.labels))
+    segment = at.moments if field is at.field else moments(field, at.box)
     scale = float(np.median(at.scale)) if len(at.scale) else 1.0
     inner, outer = (edge / scale for edge in declared.ANNULUS)
     level, level_error, count = annuli(field, at.x, at.y, inner, outer)

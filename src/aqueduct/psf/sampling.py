@@ -85,28 +85,6 @@ def sample(psf: Plane, oversample: int, dx: float, dy: float) -> float:
 
 
 @jit
-def sample_gradient(
-    psf: Plane, oversample: int, dx: float, dy: float
-) -> tuple[float, float, float]:
-    """:func:`sample` and its derivatives by ``dx`` and ``dy``, per pixel."""
-    u, v = dx * oversample + psf.shape[1] // 2, dy * oversample + psf.shape[0] // 2
-    i, j = int(np.floor(u)), int(np.floor(v))
-    if i < 2 or j < 2 or i >= psf.shape[1] - 3 or j >= psf.shape[0] - 3:
-        return 0.0, 0.0, 0.0
-    wx, wy, sx, sy = interpolation(u - i), interpolation(v - j), _slopes(u - i), _slopes(v - j)
-    value = by_x = by_y = 0.0
-    for m in range(6):
-        line = slope = 0.0
-        for n in range(6):
-            line += wx[n] * psf[j - 2 + m, i - 2 + n]
-            slope += sx[n] * psf[j - 2 + m, i - 2 + n]
-        value += wy[m] * line
-        by_x += wy[m] * slope
-        by_y += sy[m] * line
-    return value, by_x * oversample, by_y * oversample
-
-
-@jit
 def first_sample(size: int, oversample: int, offset: float) -> tuple[int, float]:
     """The first of the six samples that a pixel needs, ``offset`` pixels from the star, and t."""
     place = offset * oversample + size // 2
@@ -125,7 +103,7 @@ def on_grid(
     lines: Plane,
     shape: Plane,
 ) -> None:
-    """:func:`sample_gradient` at a square of pixels, which share a phase.
+    """:func:`sample` and its derivatives at a square of pixels, which share a phase.
 
     Parameters
     ----------
