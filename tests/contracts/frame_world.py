@@ -25,6 +25,7 @@ from aqueduct.products.references import (
     LinearityReference,
     MaskReference,
     ReadnoiseReference,
+    RefpixReference,
     SaturationReference,
 )
 from aqueduct.products.window import BORDER, CHANNEL, FRAME, SCIENCE
@@ -67,10 +68,11 @@ META: dict[str, Any] = {
 }
 
 
-def _full(inside: Any, dtype: Any, size: int = FRAME) -> np.ndarray:
-    """``inside`` in its place in a frame (or science area) of zeros."""
+def _full(inside: Any, dtype: Any, size: int = FRAME, around: float = 0) -> np.ndarray:
+    """``inside`` in its place in a frame (or science area) of zeros, or of ``around``."""
     inside = np.asarray(inside)
-    whole = np.zeros((*inside.shape[:-2], size, size), dtype)
+    shape = (*inside.shape[:-2], size, size)
+    whole = np.full(shape, around, dtype) if around else np.zeros(shape, dtype)
     edge = (FRAME - size) // 2
     rows, columns = AREA.row - edge, AREA.column - edge
     height, width = size - rows, size - columns
@@ -95,6 +97,18 @@ def _drift() -> np.ndarray:
     level, slope = rng.normal(0, 15, (2, len(READS), FRAME // CHANNEL, 1))
     drift = level + slope * np.linspace(-1, 1, FRAME)
     return drift.repeat(CHANNEL, axis=1)
+
+
+def _weights() -> RefpixReference:
+    """Of low frequencies, the same for all channels."""
+    low = 1 / (1 + (np.arange(286721) / 3000) ** 2)
+    shapes = {"gamma": 0.2 * low, "zeta": 0.1 * low * np.exp(0.2j), "alpha": 0.6 * low}
+    return RefpixReference(
+        **{
+            name: np.broadcast_to(shape.astype(np.complex64), (32, len(shape)))
+            for name, shape in shapes.items()
+        }
+    )
 
 
 @lru_cache
@@ -139,6 +153,8 @@ def _observed(rng: np.random.Generator) -> np.ndarray:
     rate[40:60, 200:220] = 2000.0
     jump_at, jump = rng.integers(2, 19, shape), np.where(_some(rng, 0.05), 800.0, 0.0)
     numbers = np.arange(1, READS[-1][-1] + 1)
+    jump[64:71, 296:303], jump_at[64:71, 296:303] = 700.0, 9
+    jump[66:69, 298:301] = 90000.0  # a snowball: full in its middle
     charge = np.array([5000 + 3.16 * rate * read + jump * (read >= jump_at) for read in numbers])
     seen = (np.sqrt(1 + 4 * CURVE * charge) - 1) / (2 * CURVE)
     seen = np.minimum(seen, 58000)
@@ -184,7 +200,8 @@ def references() -> dict[type[FileReference], FileReference]:
         ),
         IntegralNonlinearityReference(value=codes.astype(np.uint16), correction=curve),
         ReadnoiseReference(data=_full(plane(6.0, 0.1), full)),
-        GainReference(data=_full(plane(1.8, 0.02), full)),
+        _weights(),
+        GainReference(data=_full(plane(1.8, 0.02), full, around=1.8)),
         DarkReference(
             dark_slope=_full(plane(0.02, 0.3), full),
             dark_slope_error=_full(plane(0.002, 0.1), full),

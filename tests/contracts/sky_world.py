@@ -18,11 +18,16 @@ from aqueduct.products.image import PLANES
 from aqueduct.products.references import (
     ApcorrReference,
     AstrometricReference,
+    AttitudeReference,
     DistortionReference,
     EpsfReference,
     FileReference,
+    HistoryReference,
+    PastExposure,
     PhotomReference,
+    RegionsReference,
 )
+from aqueduct.products.window import BORDER, SCIENCE, Window
 from aqueduct.psf.epsf import Epsf
 from aqueduct.psf.optical import optical_epsf
 from aqueduct.simulate.render import sources
@@ -128,8 +133,53 @@ def references() -> dict[type[FileReference], FileReference]:
         ),
         ApcorrReference(table=dict.fromkeys(FILTERS, encircled)),
         astrometry(),
+        attitude(),
+        history(),
+        regions(),
     )
     return {type(reference): reference for reference in found}
+
+
+def attitude() -> AttitudeReference:
+    """Quaternions from before and after the exposures, none during them."""
+    seconds = np.array([-90.0, -45.0, 165.0, 210.0])
+    to_body = np.array([0.3, -0.4, 0.5, 0.7]) + 1e-6 * np.arange(4.0)[:, None]
+    none = np.zeros((0, 4))
+    return AttitudeReference(
+        name="attitude.parquet",
+        time=START.mjd + seconds / 86400,
+        to_body=to_body / np.linalg.norm(to_body, axis=1, keepdims=True),
+        fgs_time=none[:, 0],
+        to_fgs=none,
+    )
+
+
+@lru_cache
+def history() -> HistoryReference:
+    """Two bright exposures, the one shortly before, the other nearly forgotten."""
+    rate, flags = np.zeros((SCIENCE, SCIENCE), np.float32), np.zeros((SCIENCE, SCIENCE), np.uint32)
+    here = slice(0, SIDE), slice(0, SIDE)
+    rng = np.random.default_rng(22)
+    rate[here] = 10 ** rng.uniform(0, 4, (SIDE, SIDE))
+    full = rng.random((SIDE, SIDE)) < 0.01
+    flags[here][full], rate[here][full] = dq.SATURATED | dq.DO_NOT_USE, np.nan
+    ends = (("bright_cal.asdf", 20.0), ("old_cal.asdf", 5000.0))
+    return HistoryReference(
+        exposures=tuple(
+            PastExposure(name, rate, flags, float(START.mjd - before / 86400), 100.0)
+            for name, before in ends
+        )
+    )
+
+
+def regions() -> RegionsReference:
+    """A box in pixels, without a circle in its middle."""
+    from regions import CirclePixelRegion, PixCoord, RectanglePixelRegion
+
+    middle = PixCoord(50, 90)
+    box = RectanglePixelRegion(middle, width=20, height=8)
+    hole = CirclePixelRegion(middle, 3, meta={"include": False})
+    return RegionsReference(regions=((box, frozenset()), (hole, frozenset({"WFI01"}))))
 
 
 @lru_cache
@@ -192,7 +242,12 @@ def _image(
     planes = {"data": data, "dq": flags, "err": noise, "var_poisson": poisson, "var_rnoise": rnoise,
                   "chisq": np.ones_like(data), "dumo": 0.1 * noise}  # fmt: skip
     planes = {name: np.asarray(plane).astype(PLANES[name]) for name, plane in planes.items()}
-    return Image(**planes, meta=meta, extras={"probe": np.arange(5.0)})
+    return Image(
+        **planes,
+        meta=meta,
+        window=Window(BORDER, BORDER, SIDE, SIDE),
+        extras={"probe": np.arange(5.0)},
+    )
 
 
 def _meta(element: str, detector: str, exposure: int, east: float, north: float) -> dict[str, Any]:
@@ -211,6 +266,7 @@ def _meta(element: str, detector: str, exposure: int, east: float, north: float)
             "end_time": start + TimeDelta(120.0, format="sec"),
             "effective_exposure_time": 100.0 + exposure,
         },
+        "ephemeris": {"velocity_x": 12.0, "velocity_y": -25.0, "velocity_z": 9.0},
         "instrument": {"name": "WFI", "detector": detector, "optical_element": element},
         "observation": {
             "visit_id": "0000101001001001001",

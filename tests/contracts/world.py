@@ -11,7 +11,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, reduce
 from typing import Any
 
 import frame_world
@@ -31,16 +31,37 @@ from aqueduct.products import Catalog, Image, Mosaic, Raw, SkyCell, Window
 from aqueduct.products.meta import updated
 from aqueduct.products.references import FileReference, cut
 from aqueduct.run import Pipeline
+from aqueduct.run.pipeline import Edits, edited, requested
 
 AREA = frame_world.AREA
-PIPELINES: tuple[Pipeline, ...] = tuple(
-    {
-        value.name: value
-        for found in pkgutil.iter_modules(aqueduct.pipelines.__path__)
-        for value in vars(importlib.import_module(f"aqueduct.pipelines.{found.name}")).values()
-        if isinstance(value, Pipeline)
-    }.values()
-)
+OFFERED: dict[str, Pipeline] = {
+    value.name: value
+    for found in pkgutil.iter_modules(aqueduct.pipelines.__path__)
+    for value in vars(importlib.import_module(f"aqueduct.pipelines.{found.name}")).values()
+    if isinstance(value, Pipeline)
+}
+BESIDE: dict[str, tuple[Edits, ...]] = {
+    EXPOSURE.name: (
+        Edits(before={"ramp_fit": "aqueduct.level2.jump:jump"}),
+        Edits(before={"ramp_fit": "aqueduct.level2.snowballs:snowballs"}),
+    ),
+}
+"""How a user puts in the steps that no pipeline has."""
+
+
+def _with_everything(pipeline: Pipeline) -> Pipeline:
+    """``pipeline`` with every step that a user may ask for."""
+    asked = requested(pipeline, {entry.reftype for entry in pipeline.on_request})
+    return replace(reduce(edited, BESIDE.get(pipeline.name, ()), asked), name=f"{pipeline.name}+")
+
+
+PIPELINES: tuple[Pipeline, ...] = (
+    *OFFERED.values(),
+    *(made for made in map(_with_everything, OFFERED.values())
+      if made.stages != OFFERED[made.name[:-1]].stages),
+)  # fmt: skip
+"""As they are, and where that differs, with everything a user may ask for."""
+
 STEPS: dict[str, Step] = {name: step for each in PIPELINES for name, step in each.steps().items()}
 
 VALUES: dict[tuple[str, str], tuple[Any, ...]] = {
@@ -53,12 +74,14 @@ VALUES: dict[tuple[str, str], tuple[Any, ...]] = {
     ("resample", "bad"): ("DO_NOT_USE+JUMP_DET", "0"),
     ("background", "fwhm"): ((0.3,),),
     ("detection", "fwhm"): ((0.16,),),
+    ("user_mask", "flags"): (("OUTLIER",),),
 }
 """Other values of fields, tried before those that follow from their types."""
 
 BASES: dict[tuple[str, str], dict[str, Any]] = {
     ("background", "contrast"): {"prominence": 0.0},
     ("tweakreg", "on_failure"): {"minimum_matches": 10_000},
+    ("set_pointing", "on_missing"): {"tolerance": 0.0},
 }
 """What else must be set for a field to matter."""
 
@@ -190,11 +213,11 @@ def bag_before(pipeline: str, place: int) -> Bag:
     """Products in hand before the step at ``place``."""
     steps = list({each.name: each for each in PIPELINES}[pipeline].steps().values())
     if place == 0:
-        return _start(pipeline)
+        return _start(pipeline.rstrip("+"))
     last = steps[place - 1]
     bag = dict(bag_before(pipeline, place - 1))
     made = advance(last, bag)
-    if last.shape == "block" and steps[place].shape != "block":
+    if Image in made and last.shape == "block" and steps[place].shape != "block":
         # A corner of a detector shows no sky: go on with images that do.
         made = {Image: list(sky_world.images()[:2])}
     return {**bag, **made}

@@ -9,6 +9,7 @@ import resource
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,9 @@ import toys
 from sameness import hidden, products
 
 from aqueduct import io
+from aqueduct.core import dq
+from aqueduct.products import Image
+from aqueduct.products.meta import updated
 from aqueduct.run import runner
 
 ROOT = os.geteuid() == 0
@@ -263,6 +267,175 @@ def test_damaged_reference(exposure, frame, tmp_path, keep):
     file.write_text(f'[references]\nmask = "{path.name}"\n')
     result = exposure("--references", frame.references, "--config", file)
     assert_told(result, path.name, "corrupt or truncated", out=tmp_path / "out")
+
+
+# ------------------------------------------------------------------------- bad raw exposures
+@pytest.fixture
+def calibrate(call, frame, tmp_path):
+    """Calibrate a raw exposure, or the frame with other bytes in its header, all the way."""
+
+    def run(*words, raw=None, header=(b"", b"")):
+        path = tmp_path / frame.raw.name
+        if raw is not None:
+            io.write(raw, path)
+        else:
+            content = frame.raw.read_bytes()
+            end = content.index(b"\n...")
+            assert header[0] in content[:end]
+            path.write_bytes(content[:end].replace(*header) + content[end:])
+        options = ("--references", frame.references, "--out", tmp_path / "out")
+        return call("-q", "run", "exposure", path, *options, *words)
+
+    return run
+
+
+def made(folder: Path) -> Image:
+    (path,) = folder.glob("*_cal.asdf")
+    return io.read(path)
+
+
+@pytest.mark.parametrize("keep", [0.3, 0.99])
+def test_truncated_raw_exposure(call, frame, tmp_path, keep):
+    path = tmp_path / frame.raw.name
+    content = frame.raw.read_bytes()
+    path.write_bytes(content[: int(keep * len(content))])
+    options = ("--references", frame.references, "--out", tmp_path / "out")
+    result = call("-q", "run", "exposure", path, *options)
+    assert_told(result, path.name, "corrupt or truncated", out=tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("data", np.s_[:, :4000]),
+        ("data", np.s_[:, 4:-4, 4:-4]),
+        ("data", np.s_[:-1]),
+        ("amp33", np.s_[:-1]),
+        ("amp33", np.s_[:, :, :100]),
+    ],
+)
+def test_wrong_shape(calibrate, frame, tmp_path, name, part):
+    raw = io.read(frame.raw)
+    result = calibrate(raw=replace(raw, **{name: getattr(raw, name)[part]}))
+    assert_told(result, frame.raw.name, "shape", out=tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "keyword",
+    ["read_pattern", "frame_time", "end_time", "optical_element", "visit_id", "ra_ref", "v3_ref"],
+)
+def test_missing_keyword(calibrate, frame, tmp_path, keyword):
+    old = f" {keyword}:".encode()
+    result = calibrate(header=(old, old[:-2] + b"_:"))
+    assert_told(result, frame.raw.name, keyword, out=tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "phrases"),
+    [
+        (b"WFI_IMAGE", b"WFI_IMAGS", ["no route", "WFI_IMAGE"]),
+        (b"detector: WFI01", b"detector: WFI99", ["WFI99"]),
+        (b"optical_element: F158", b"optical_element: F999", ["F999"]),
+        (b"frame_time: 3", b"frame_time: x", ["frame_time"]),
+    ],
+)
+def test_unknown_values(calibrate, tmp_path, old, new, phrases):
+    assert_told(calibrate(header=(old, new)), *phrases, out=tmp_path / "out")
+
+
+def test_grism_frame_with_the_distortion_of_an_imaging_filter(calibrate, frame, tmp_path):
+    import asdf
+
+    (path,) = frame.references.rglob("*_distortion_*.asdf")
+    with asdf.open(path, memmap=False, lazy_load=False) as file:
+        file["roman"]["meta"]["instrument"]["optical_element"] = "F158"
+        path = tmp_path / path.name
+        file.write_to(path)
+    raw = io.read(frame.raw)
+    about = {"exposure": {"type": "WFI_SPECTRAL"}, "instrument": {"optical_element": "GRISM"}}
+    raw = replace(raw, meta=updated(raw.meta, **about))
+    result = calibrate("--set", f"references.distortion={path}", raw=raw)
+    assert_told(result, path.name, "F158", "GRISM", out=tmp_path / "out")
+
+
+def spoilt(frame, folder: Path, kind: str, rows: slice) -> Path:
+    """A reference of the frame with NaN in some rows."""
+    import asdf
+
+    (path,) = frame.references.rglob(f"*_wfi_{kind}_*.asdf")
+    with asdf.open(path, memmap=False, lazy_load=False) as file:
+        name = {"linearity": "coeffs", "dark": "dark_slope"}.get(kind, "data")
+        values = np.array(file["roman"][name])
+        values[..., rows, :] = np.nan
+        file["roman"][name] = values
+        file.write_to(folder / path.name)
+    return folder / path.name
+
+
+@pytest.mark.parametrize("kind", ["saturation", "linearity", "gain", "readnoise", "dark", "flat"])
+def test_reference_of_nothing_but_nan(calibrate, frame, tmp_path, kind):
+    path = spoilt(frame, tmp_path, kind, slice(None))
+    result = calibrate("--set", f"references.{kind}={path}")
+    assert_told(result, path.name, "NaN everywhere", out=tmp_path / "out")
+
+
+def test_references_with_some_nan_flag_pixels(calibrate, frame, tmp_path):
+    kinds = ("saturation", "linearity", "gain", "readnoise", "dark", "flat")
+    words = []
+    for number, kind in enumerate(kinds):
+        path = spoilt(frame, tmp_path, kind, slice(100 + 10 * number, 105 + 10 * number))
+        words += ["--set", f"references.{kind}={path}"]
+    result = calibrate(*words)
+    assert result.exit_code == 0, result.stderr
+    image = made(tmp_path / "out")
+    for number, kind in enumerate(kinds):
+        first = 100 + 10 * number - (0 if kind == "flat" else 4)
+        rows = slice(first, first + 5)
+        told = (image.dq[rows] != 0) | np.isnan(image.data[rows])
+        assert told.all(), kind
+    assert (image.dq[300:] & dq.DO_NOT_USE == 0).mean() > 0.98
+
+
+# ------------------------------------------------------------------- too little to align by
+def test_no_stars(calibrate, frame, tmp_path):
+    raw = io.read(frame.raw)
+    rng = np.random.default_rng(4)
+    data = np.array(raw.data)
+    for i in range(1, len(data)):  # the first resultant again, with the sky and noise
+        data[i] = data[0] + rng.poisson(10 * i, data[0].shape).astype(np.uint16)
+    result = calibrate(raw=replace(raw, data=data))
+    assert result.exit_code == 0, result.stderr
+    assert_not_aligned(tmp_path / "out")
+
+
+def test_reference_catalog_without_stars(calibrate, frame, tmp_path):
+    from pyarrow import parquet
+
+    table = parquet.read_table(frame.references / "astrometry.parquet")
+    path = tmp_path / "empty.parquet"
+    parquet.write_table(table.slice(0, 0), path)
+    result = calibrate("--set", f"references.astrometry={path}")
+    assert result.exit_code == 0, result.stderr
+    assert_not_aligned(tmp_path / "out")
+
+
+def assert_not_aligned(folder: Path) -> None:
+    image = made(folder)
+    assert image.meta["cal_step"]["tweakreg"] == "FAILED"
+    assert image.meta["wcs_fit_results"]["status"] == "FAILED"
+    assert "too few stars" in image.meta["wcs_fit_results"]["reason"]
+    assert image.wcs is not None
+
+
+def test_a_detector_that_fails_keeps_no_other_from_its_alignment(call, frame, tmp_path):
+    other = tmp_path / frame.raw.name.replace("wfi01", "wfi02")
+    other.write_bytes(frame.raw.read_bytes().replace(b"WFI01", b"WFI02")[:1_000_000])
+    options = ("--references", frame.references, "--out", tmp_path / "out")
+    result = call("-q", "run", "exposure", other, frame.raw, *options)
+    assert_told(result, "WFI02")
+    image = made(tmp_path / "out")
+    assert image.meta["cal_step"]["tweakreg"] == "COMPLETE"
+    assert image.meta["wcs_fit_results"]["n_detector"] == 1
 
 
 # ------------------------------------------------------------------------------------- output

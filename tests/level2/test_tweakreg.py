@@ -226,7 +226,7 @@ def test_strangers_alone_fail(seed):
     images, catalogs, reference, _ = exposure(["WFI03", "WFI18"], 8, seed, strangers=30)
     for catalog in catalogs:
         catalog["psf_flux"][:8] = -1.0
-    kept, _ = tweakreg(images, catalogs, reference, TweakregConfig(on_failure="flag"))
+    kept, _ = tweakreg(images, catalogs, reference, TweakregConfig())
     assert kept[0].meta["wcs_fit_results"]["status"] == "FAILED"
     assert kept[0].meta["cal_step"]["tweakreg"] == "FAILED"
 
@@ -276,9 +276,8 @@ def test_s_region_follows():
 def test_too_few_stars(count):
     images, catalogs, reference, _ = exposure(["WFI05"], count, strangers=0.0)
     with pytest.raises(InputError):
-        tweakreg(images, catalogs, reference, TweakregConfig())
-    config = TweakregConfig(on_failure="flag")
-    kept, _ = tweakreg(images, catalogs, reference, config)
+        tweakreg(images, catalogs, reference, TweakregConfig(on_failure="error"))
+    kept, _ = tweakreg(images, catalogs, reference, TweakregConfig())
     assert kept[0].meta["wcs_fit_results"]["status"] == "FAILED"
     assert kept[0].wcs(5.0, 6.0) == images[0].wcs(5.0, 6.0)
 
@@ -287,7 +286,8 @@ def test_minimum_matches_is_obeyed():
     images, catalogs, reference, _ = exposure(["WFI05"], 8, strangers=0.0)
     tweakreg(images, catalogs, reference, TweakregConfig())
     with pytest.raises(InputError, match="too few"):
-        tweakreg(images, catalogs, reference, TweakregConfig(minimum_matches=9))
+        config = TweakregConfig(minimum_matches=9, on_failure="error")
+        tweakreg(images, catalogs, reference, config)
 
 
 def test_inputs_must_belong_together():

@@ -8,17 +8,23 @@ import pytest
 
 from aqueduct import io
 from aqueduct.core.errors import InputError
-from aqueduct.pipelines.exposure import CALIBRATE, EXPOSURE, ROUTES, plan
-from aqueduct.products import Catalog, Image, Raw, Segmentation
+from aqueduct.pipelines.exposure import CALIBRATE, EXPOSURE, NEEDED, ROUTES, plan
+from aqueduct.products import Catalog, Image, Raw, Segmentation, Wcs
 from aqueduct.run import Source, Unit
 from aqueduct.run.pipeline import step_name
 
 
 def source(kind: str, detector: int = 1, exposure: int = 1) -> Source:
     meta = {
-        "exposure": {"type": kind},
+        "exposure": {
+            "type": kind,
+            "read_pattern": [[1], [2]],
+            "frame_time": 3.16,
+            "start_time": "2027-03-01T00:00:00",
+            "end_time": "2027-03-01T00:00:07",
+        },
         "observation": {"visit_id": "0000101001001001001", "exposure": exposure},
-        "instrument": {"optical_element": "F158"},
+        "instrument": {"detector": f"WFI{detector:02d}", "optical_element": "F158"},
     }
     path = Path(f"r0000101001001001001_{exposure:04d}_wfi{detector:02d}_f158_uncal.asdf")
     return Source(path, io.Header(Raw, "ScienceRawModel", "", meta, None))
@@ -48,7 +54,7 @@ def test_steps_and_products_of_a_route(kind: str) -> None:
     images = kind in ("WFI_IMAGE", "WFI_LOLO")
     assert ("flat" in names(first.stage)) == (images or kind == "WFI_WFSC")
     assert ("source_catalog" in names(first.stage)) == images
-    assert set(first.outputs) == ({Image, Catalog, Segmentation} if images else {Image})
+    assert set(first.outputs) == {Image, Wcs} | ({Catalog, Segmentation} if images else set())
     assert [unit.stage for unit in made[1:]] == (["align"] if images else [])
     skips = {"flat_field", "source_catalog", "tweakreg"} if not images else set()
     assert set(EXPOSURE.stage(first.stage).skips) == skips - (
@@ -77,3 +83,19 @@ def test_exposures_without_catalogs_are_not_aligned() -> None:
 def test_an_unknown_type_is_an_error_that_names_the_nearest() -> None:
     with pytest.raises(InputError, match=r"(?s)'WFI_IMAGES'.*'WFI_IMAGE'"):
         units(source("WFI_IMAGES"))
+
+
+@pytest.mark.parametrize("keyword", NEEDED)
+@pytest.mark.parametrize("lost", ["keyword", "block", "value"])
+def test_a_lost_keyword_is_named(keyword: str, lost: str) -> None:
+    given = source("WFI_IMAGE")
+    block, name = keyword.split(".")
+    if lost == "block":
+        given.header.meta[block] = None
+    elif lost == "value":
+        given.header.meta[block][name] = None
+    else:
+        del given.header.meta[block][name]
+    with pytest.raises(InputError, match=block if lost == "block" else keyword) as caught:
+        units(source("WFI_IMAGE"), given)
+    assert caught.value.where == str(given.path) and caught.value.hint

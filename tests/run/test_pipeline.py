@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from aqueduct.core.errors import ConfigError
 from aqueduct.core.step import registered
 from aqueduct.products import Catalog, Image, Raw
 from aqueduct.run import Pipeline, Stage, Unit, named, pipeline_names
-from aqueduct.run.pipeline import Edits, edited, load_step, step_name
+from aqueduct.run.pipeline import Edits, edited, load_step, requested, step_name
 
 STEP = '''
 from aqueduct.core.config import StepConfig
@@ -63,11 +64,35 @@ def test_steps_come_in_order_under_their_own_names() -> None:
 
 
 @pytest.mark.parametrize("name", pipeline_names())
-def test_every_pipeline_names_steps_that_exist_once(name: str) -> None:
+def test_every_pipeline_names_steps_that_exist(name: str) -> None:
     pipeline = named(name)
     assert pipeline.name == name
-    names = [step_name(where) for stage in pipeline.stages for where in stage.steps]
-    assert list(pipeline.steps()) == names
+    assert len({stage.name for stage in pipeline.stages}) == len(pipeline.stages)
+    for names in listed(pipeline):
+        assert len(set(names)) == len(names)
+    once = dict.fromkeys(chain(*listed(pipeline)))
+    steps = pipeline.steps()
+    assert list(steps) == list(once)
+    assert all(step.name == name for name, step in steps.items())
+    # A name stands for one step, in whichever stages it is.
+    places = {where for stage in pipeline.stages for where in stage.steps}
+    assert len(places) == len(once)
+
+
+@pytest.mark.parametrize("name", pipeline_names())
+def test_what_is_put_in_on_request_exists(name: str) -> None:
+    pipeline = named(name)
+    for entry in pipeline.on_request:
+        made = requested(pipeline, [entry.reftype])
+        step = load_step(entry.step)
+        assert step.name not in pipeline.steps()
+        assert entry.reftype in [reference.kind.reftype for reference in step.references]
+        for before, after in zip(listed(pipeline), listed(made), strict=True):
+            added = [step.name] if entry.before in before else []
+            assert sorted(after) == sorted(before + added)
+            if added:
+                assert after[after.index(step.name) + 1] == entry.before
+    assert requested(pipeline, ["mask"]) is pipeline
 
 
 def test_a_unit_lists_all_its_files() -> None:

@@ -89,7 +89,7 @@ class TweakregConfig(StepConfig):
         10.0, ge=0, description="Error of the motion of stars that lack one, mas/yr"
     )
     on_failure: Literal["error", "flag"] = Field(
-        "error", description="Too few matches: stop, or keep the WCS and record FAILED"
+        "flag", description="Too few matches: stop, or keep the WCS and record FAILED"
     )
 
     @property
@@ -127,7 +127,7 @@ def tweakreg(
     Raises
     ------
     InputError
-        If the inputs don't belong together, or, unless ``on_failure`` is "flag", if there
+        If the inputs don't belong together, or, if ``on_failure`` is "error", if there
         are too few matches.
     """
     _check(images, catalogs)
