@@ -67,6 +67,7 @@ ALIGN = Stage(
     name="align",
     unit="exposure",
     steps=("aqueduct.level2.tweakreg:tweakreg", _WCS),
+    main="tweakreg",
     missing="proceed",
     memory=(1 << 30, 400 << 20),
 )

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _LOST = ("failed", "waiting")
 """Statuses of units whose products are not there."""
 
+_ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": 1 << 25, "MALLOC_TRIM_THRESHOLD_": 1 << 28}
+"""Dask's own lets every block go back to the system: half of the time of a frame went there."""
+
 Watch = Callable[[Unit, Outcome | None, str, float], None]
 """Told (unit, outcome or None while it runs, step, fraction done)."""
 
@@ -108,6 +111,7 @@ def _execute_after(unit: Unit, job: Job, before: Sequence[Outcome]) -> Outcome:
 @contextmanager
 def cluster(jobs: int, scheduler: str | None) -> Iterator[Client]:
     """A client of the scheduler at an address, or of a local cluster of ``jobs`` processes."""
+    import dask
     from distributed import Client, LocalCluster
 
     if scheduler is not None:
@@ -123,8 +127,13 @@ def cluster(jobs: int, scheduler: str | None) -> Iterator[Client]:
             yield client
         return
     with (
+        dask.config.set({"distributed.nanny.pre-spawn-environ": _ALLOCATION}),
         LocalCluster(
-            n_workers=jobs, threads_per_worker=1, processes=True, dashboard_address=None
+            n_workers=jobs,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            memory_limit=None,  # it counts mapped files, and workers that pass it stop
         ) as local,
         Client(local, set_as_default=False) as client,
     ):

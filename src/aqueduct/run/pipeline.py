@@ -42,6 +42,8 @@ class Stage:
     skips : tuple of str
         Names under which ``meta.cal_step`` records the steps that other stages do and its
         products never see.
+    main : str
+        The step without which the stage has nothing to do; the others follow from it.
     """
 
     name: str
@@ -50,6 +52,13 @@ class Stage:
     missing: Missing = "fail"
     memory: tuple[int, int] = (1 << 30, 0)
     skips: tuple[str, ...] = ()
+    main: str = ""
+
+    @property
+    def has_work(self) -> bool:
+        """Whether any step is left, the main one included if there is one."""
+        names = [step_name(where) for where in self.steps]
+        return self.main in names if self.main else bool(names)
 
 
 @dataclass(frozen=True)

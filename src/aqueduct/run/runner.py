@@ -219,7 +219,7 @@ def _between(
             )
     first = places[since][0] if since else 0
     last = places[until][-1] if until else len(pipeline.stages) - 1
-    wanted = {stage.name for stage in pipeline.stages[first : last + 1] if stage.steps}
+    wanted = {stage.name for stage in pipeline.stages[first : last + 1] if stage.has_work}
     return [unit for unit in units if unit.stage in wanted]
 
 

@@ -89,7 +89,9 @@ def aim(unit: Unit, job: Job) -> Target:
         needs = {**references_of(step, config, job.references, metas), **found.files}
         recipe = recipe.extended(step, config, needs)
         used.update(needs)
-    outputs = unit.outputs
+    kinds = {entry.kind for step in steps for entry in step.gives}
+    kinds |= {header.product for header in headers}
+    outputs = {kind: paths for kind, paths in unit.outputs.items() if kind in kinds}
     if job.until is not None and steps[-1].name == job.until:
         outputs = {steps[-1].gives[0].kind: (checkpoint(unit, job.until),)}
     return Target(
