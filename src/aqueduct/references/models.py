@@ -73,6 +73,7 @@ def official_model(
         If there is no official format for it.
     """
     from astropy.time import Time
+
     official = OFFICIAL.get(reference.reftype)
     if official is None:
         raise InternalError(f"no official format for {reference.reftype} references")
