@@ -102,6 +102,8 @@ NEEDED: Final = (
 def plan(sources: Sequence[Source], out: Path) -> list[Unit]:
     """One unit for each detector, then one for each exposure that has catalogs.
 
+    Exposures of one detector follow one another: its references, 1.5 GB, are read once.
+
     Raises
     ------
     InputError
@@ -109,6 +111,7 @@ def plan(sources: Sequence[Source], out: Path) -> list[Unit]:
     """
     for source in sources:
         _check(source)
+    sources = sorted(sources, key=lambda source: source.header.meta["instrument"]["detector"])
     units = [_calibrate(source, out) for source in sources]
     keyed = [(_exposure(source), unit) for source, unit in zip(sources, units, strict=True)]
     cataloged = sorted((pair for pair in keyed if Catalog in pair[1].outputs), key=_first)
