@@ -165,13 +165,13 @@ def _step(
 ) -> None:  # fmt: skip
     """``rate`` in linear DN per read, and whether the polynomial is tame."""
     f0, f1, f2 = f[0], f[1], f[2]
-    reads, widest = np.float32(reads), np.float32(widest)
+    count, limit = np.float32(reads), np.float32(widest)
     tame = np.float32(0.5)
     for c in range(top.size):
         rise = top[c] - bottom[c]
-        rate[c] = (rise + rise * (f1[c] + rise * f2[c])) / reads
+        rate[c] = (rise + rise * (f1[c] + rise * f2[c])) / count
         bent = abs(f1[c]) + np.float32(2) * REACH * abs(f2[c])
-        fine[c] &= (bent < tame) & (abs(f0[c]) < HIGHEST) & (abs(rate[c]) * widest <= REACH)
+        fine[c] &= (bent < tame) & (abs(f0[c]) < HIGHEST) & (abs(rate[c]) * limit <= REACH)
     for c in range(top.size):
         observed = rate[c] / (np.float32(1) + f1[c])
         rate[c] = observed if fine[c] else np.float32(0)
@@ -238,8 +238,8 @@ def _finish(
 ) -> None:
     """R' from the differences that it is the sum of."""
     f0, f1, f2 = f[0], f[1], f[2]
-    variance = np.float32(variance)
+    spread = np.float32(variance)
     for c in range(value.size):
         d = (value[c] - bottom[c]) + error[c]
-        bent = f0[c] + d * (f1[c] + d * f2[c]) + variance * rate[c] * rate[c] * f2[c]
+        bent = f0[c] + d * (f1[c] + d * f2[c]) + spread * rate[c] * rate[c] * f2[c]
         out[c] = value[c] + (error[c] + bent)
