@@ -77,7 +77,7 @@ def test_options_reach_the_runner(call, pretend, tmp_path):
     words = (
         "run exposure a.asdf b.asdf --out o --config c.toml --set dark.scale=2 --set flat.x=1 "
         "--from dark --until flat --save dark --skip refpix --references refs --rad 2.2.0 "
-        "--jobs 3 --scheduler tcp://here:1"
+        "--jobs 3 --scheduler tcp://here:1 --preset romancal-1.1 --mask m.reg --attitude a.ecsv"
     )
     assert call(*words.split()).exit_code == 0
     ((args, options),) = calls
@@ -86,7 +86,13 @@ def test_options_reach_the_runner(call, pretend, tmp_path):
     assert isinstance(watcher, Progress)
     assert options == {
         "out": Path("o"),
-        "settings": ["dark.scale=2", "flat.x=1"],
+        "preset": "romancal-1.1",
+        "settings": [
+            "dark.scale=2",
+            "flat.x=1",
+            f"references.regions={Path('m.reg').absolute()}",
+            f"references.attitude={Path('a.ecsv').absolute()}",
+        ],
         "since": "dark",
         "until": "flat",
         "save": ["dark"],

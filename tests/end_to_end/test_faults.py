@@ -21,6 +21,7 @@ from aqueduct import io
 from aqueduct.core import dq
 from aqueduct.products import Image
 from aqueduct.products.meta import updated
+from aqueduct.references.crds import checksum
 from aqueduct.run import runner
 
 ROOT = os.geteuid() == 0
@@ -229,8 +230,16 @@ def test_reference_file_that_is_not_there(exposure, frame, tmp_path):
 def test_reference_type_that_the_context_lacks(exposure, frame, tmp_path):
     root = copied_rules(frame, tmp_path / "rules")
     for path in (root / "mappings").rglob("*.imap"):
-        path.write_text(path.read_text().replace("'mask'", "'masque'"))
+        changed = path.read_text().replace("'mask'", "'masque'")
+        path.write_text(changed.replace(checksum(path.read_text()), checksum(changed)))
     assert_told(exposure("--references", root), "no mask reference", out=tmp_path / "out")
+
+
+def test_rules_that_somebody_changed(exposure, frame, tmp_path):
+    root = copied_rules(frame, tmp_path / "rules")
+    for path in (root / "mappings").rglob("*.imap"):
+        path.write_text(path.read_text().replace("'mask'", "'masque'"))
+    assert_told(exposure("--references", root), "sha1sum", out=tmp_path / "out")
 
 
 def reference(folder: Path, model: str, detector: str, shape: tuple[int, ...]) -> Path:
