@@ -71,8 +71,8 @@ class RefpixConfig(StepConfig):
     )  # fmt: skip
     equal_is_missing: bool = Field(
         False,
-        description="Leave out reference samples equal to their mean over the resultants, as "
-        "the official step does",
+        description="Treat samples equal to their mean over the resultants as absent, as the "
+        "official step does: a reference sample is left out, any sample keeps its line",
     )
 
 
@@ -101,11 +101,12 @@ class Drift:
     def values(self, channel: int, rows: slice) -> NDArray[np.float32]:
         """DN in some rows of a channel: (resultant, row, column)."""
         if self.weights is None:
-            return self._line(channel, rows)
+            return self.line(channel, rows)
         kept: _Kept = self.__dict__["_kept"]
         return kept.get(channel, self._whole)[:, rows]
 
-    def _line(self, channel: int, rows: slice) -> NDArray[np.float32]:
+    def line(self, channel: int, rows: slice) -> NDArray[np.float32]:
+        """The part of :meth:`values` that is the channel's line."""
         clocks = _irrc.clocks(np.arange(FRAME)[rows])
         level, slope = (each[:, channel, None, None] for each in (self.level, self.slope))
         return _irrc.in_order(channel, (level + slope * clocks).astype(np.float32))
@@ -118,7 +119,7 @@ class Drift:
         made = _irrc.in_order(channel, _irrc.waveform(self.spectra, weights))
         for first in range(0, FRAME, CHANNEL):
             rows = slice(first, first + CHANNEL)
-            made[:, rows] += self._line(channel, rows)
+            made[:, rows] += self.line(channel, rows)
         return made
 
 
@@ -261,6 +262,10 @@ def refpix(
         here = slice(left - first, right - first)
         drift = state.values(channel, ramp.window.rows)[:, :, left - start : right - start]
         np.subtract(ramp.data[:, :, here], drift, out=data[:, :, here])
+        if config.equal_is_missing:
+            values = ramp.data[:, :, here]
+            line = state.line(channel, ramp.window.rows)[:, :, left - start : right - start]
+            data[:, :, here] += line * (len(values) * values == values.sum(axis=0))
     return replace(ramp, data=data)
 
 
